@@ -1,0 +1,46 @@
+/**
+ * What an engine understood of one utterance, and the gate that keeps silence silent.
+ * Knows no engine and no wire: numbers an engine does not report are null.
+ */
+
+/** One stretch of an utterance as the model wrote it. Times count from the start of the utterance. */
+export interface Segment {
+  /** As decoded, with whatever spaces the model wrote around it. */
+  readonly text: string
+  readonly startMs: number
+  readonly endMs: number
+  /** Mean of the natural log of the probabilities of the tokens written. */
+  readonly avgLogprob: number | null
+  /** Probability, 0 to 1, that nobody spoke. */
+  readonly noSpeechProb: number | null
+}
+
+export interface Transcript {
+  /** Trimmed, single-spaced; "" when nobody spoke. */
+  readonly text: string
+  /** ISO 639-1, as told or as detected. */
+  readonly language: string | null
+  readonly segments: readonly Segment[]
+}
+
+/**
+ * A segment counts as silence only when the model both believes that nobody spoke and does not trust its own words: the
+ * no-speech probability alone also rises on quiet but clear speech (OpenAI's own rule, and the field's description).
+ */
+const DISTRUSTED_AVG_LOGPROB = -1
+
+/**
+ * Drops the segments in which nobody spoke, each judged by itself: silence before speech must not take the speech with it.
+ * A segment without the two numbers is kept.
+ */
+export function withoutSilence(segments: readonly Segment[], noSpeechThreshold: number): Segment[] {
+  return segments.filter(
+    ({ noSpeechProb, avgLogprob }) =>
+      noSpeechProb === null || avgLogprob === null || noSpeechProb <= noSpeechThreshold || avgLogprob >= DISTRUSTED_AVG_LOGPROB,
+  )
+}
+
+/** The words of several segments in one line; blank ones leave no trace. */
+export function joinTexts(texts: readonly string[]): string {
+  return texts.join(" ").replace(/\s+/g, " ").trim()
+}
