@@ -1,0 +1,262 @@
+/**
+ * Every setting, on one page: its schema, default, unit, meaning and special values. README's table is printed from here.
+ * `parseSettings` is pure: the environment comes in as an argument, and what it cannot know (cores, memory, files) stays
+ * undefined for the commands to decide. Knows no engine and no server.
+ */
+import leven from "leven"
+import { z } from "zod"
+import { LOG_LEVELS } from "./log.ts"
+
+interface About {
+  /** Ends the sentence "expected …". */
+  readonly expects: string
+  readonly meaning: string
+  readonly unit?: string
+  /** Values with a meaning of their own. */
+  readonly special?: string
+  /** What stands in the table when the default is not a fixed value. */
+  readonly defaultText?: string
+  /** The value is never printed, not even when it is wrong. */
+  readonly secret?: true
+}
+
+const about = z.registry<About>()
+
+const wholeNumber = (min: number, max: number) => z.coerce.number().int().min(min).max(max)
+const text = z.string()
+const httpUrl = z.url({ protocol: /^https?$/ })
+/** A comma-separated list of `scheme://host[:port]`. */
+const origins = text.transform((list, context) =>
+  list.split(",").flatMap((part) => {
+    const item = part.trim()
+    if (item === "") return []
+    if (URL.canParse(item) && new URL(item).origin === item.replace(/\/$/, "").toLowerCase()) return [new URL(item).origin]
+    context.addIssue({ code: "custom" })
+    return []
+  }),
+)
+
+/** Long enough for a sentence in work, shorter than the 10 s after which `docker stop` kills. */
+const DEFAULT_DRAIN_MS = 8000
+
+const schemas = {
+  STT_PROVIDER: z
+    .enum(["faster_whisper", "whisper", "groq", "deepgram"])
+    .default("faster_whisper")
+    .transform((name) => (name === "faster_whisper" ? "whisper" : name))
+    .register(about, {
+      expects: "faster_whisper, whisper, groq or deepgram",
+      meaning: "Who turns speech into text: Whisper inside this program (`faster_whisper`, or `whisper`), or a cloud provider",
+      defaultText: "`faster_whisper`",
+    }),
+  WHISPER_MODEL: text.default("base").register(about, {
+    expects: "a model name or a folder",
+    meaning: "Whisper's size (`small`, `medium` …), a Hugging Face id, or a folder with a model in the transformers.js layout",
+    special: "`base` is inside the program; other names are downloaded once. `tiny`: `base` takes its place where it cannot be had",
+  }),
+  STT_LANGUAGE_CODE: text
+    .regex(/^(auto|[a-z]{2,3}(-[a-z0-9]{2,8})*)$/i)
+    .default("en")
+    .register(about, { expects: "a language code such as en, or auto", meaning: "Language of the speech", special: "`auto` detects it" }),
+  NO_SPEECH_THRESHOLD: z.coerce.number().min(0).max(1).default(0.7).register(about, {
+    expects: "a number from 0 to 1",
+    meaning: "Words that the model itself distrusts are dropped above this probability that nobody spoke (`whisper`, `groq`)",
+    special: "`LOG_SPEECH_THRESHOLD` is a second name for it",
+  }),
+  GROQ_STT_API_KEY: text
+    .optional()
+    .register(about, { expects: "a key", meaning: "Key for `STT_PROVIDER=groq`, required by it", secret: true }),
+  DG_API_KEY: text
+    .optional()
+    .register(about, { expects: "a key", meaning: "Key for `STT_PROVIDER=deepgram`, required by it", secret: true }),
+  HOST: text.default("0.0.0.0").register(about, { expects: "an address", meaning: "Address to listen on" }),
+  PORT: wholeNumber(0, 65_535).default(8000).register(about, {
+    expects: "a whole number from 0 to 65535",
+    meaning: "Port to listen on (the Python container used 8001)",
+    special: "`0` takes any free port",
+  }),
+  TLS_CERT: text.optional().register(about, {
+    expects: "a file",
+    meaning: "PEM file with the certificate chain; together with `TLS_KEY` the server speaks `wss://` and `https://`",
+  }),
+  TLS_KEY: text.optional().register(about, { expects: "a file", meaning: "PEM file with the private key" }),
+  STT_MODE: z.enum(["utterance", "frames"]).optional().register(about, {
+    expects: "utterance or frames",
+    meaning: "What a client sends: one whole utterance a message, or slices of a continuous stream (`deepgram` only)",
+    defaultText: "`frames` for `deepgram`, else `utterance`",
+  }),
+  STT_MIN_REPLY_MS: wholeNumber(0, 10_000).default(120).register(about, {
+    expects: "a whole number from 0 to 10000",
+    unit: "ms",
+    meaning: "In `utterance` mode a reply leaves at the earliest this long after its message came: xRx ignores faster ones",
+    special: "`0` for no hold",
+  }),
+  STT_ENGINES: wholeNumber(1, 256).optional().register(about, {
+    expects: "a whole number from 1 to 256",
+    meaning: "Engine processes for Whisper: how many utterances are worked on at once",
+    defaultText: "usable cores, fewer if memory is short",
+  }),
+  STT_THREADS: wholeNumber(1, 64)
+    .default(1)
+    .register(about, { expects: "a whole number from 1 to 64", meaning: "Threads of one engine process; more processes gain more" }),
+  STT_MAX_SESSIONS: wholeNumber(1, 1_000_000).default(1000).register(about, {
+    expects: "a whole number from 1 to 1000000",
+    meaning: "Sockets open at once; further ones are refused with 503",
+  }),
+  STT_QUEUE_MAX: wholeNumber(0, 1_000_000).default(64).register(about, {
+    expects: "a whole number from 0 to 1000000",
+    meaning: "Utterances that may wait for a free engine; further ones fail as overloaded",
+    special: "`0`: none waits",
+  }),
+  STT_ALLOWED_ORIGINS: origins.optional().register(about, {
+    expects: "origins such as https://app.example.com, separated by commas",
+    meaning: "Web pages that may connect; requests without an `Origin`, such as those of servers, always may",
+    defaultText: "any",
+  }),
+  STT_DRAIN_MS: wholeNumber(0, 3_600_000).default(DEFAULT_DRAIN_MS).register(about, {
+    expects: "a whole number from 0 to 3600000",
+    unit: "ms",
+    meaning: "After SIGTERM, how long utterances in work may take until the server goes",
+  }),
+  STT_CACHE_DIR: text.optional().register(about, {
+    expects: "a folder",
+    meaning: "Where downloaded models and unpacked files live",
+    defaultText: "`$XDG_CACHE_HOME/xrx-stt`, `~/.cache/xrx-stt`, or the temp folder",
+  }),
+  STT_OFFLINE: z
+    .stringbool()
+    .default(false)
+    .register(about, { expects: "1 or 0", meaning: "No outgoing connection at all: no downloads, no cloud provider", defaultText: "`0`" }),
+  GROQ_BASE_URL: httpUrl.optional().register(about, {
+    expects: "an http or https address",
+    meaning: "Another address for Groq's API, without `/openai/v1`",
+    secret: true,
+  }),
+  DEEPGRAM_BASE_URL: z
+    .url({ protocol: /^(https?|wss?)$/ })
+    .optional()
+    .register(about, {
+      expects: "an http, https, ws or wss address",
+      meaning: "Another address for Deepgram's API, without `/v1`",
+      secret: true,
+    }),
+  LOG_LEVEL: z
+    .enum(LOG_LEVELS)
+    .default("info")
+    .register(about, { expects: LOG_LEVELS.join(", "), meaning: `What is logged, as JSON lines on stderr: ${LOG_LEVELS.join(", ")}` }),
+}
+
+type Schemas = typeof schemas
+type Name = keyof Schemas
+type Parsed = { readonly [K in Name]: z.output<Schemas[K]> }
+
+/** Keyed by the names of the environment. What is undefined was not set and has no fixed default. */
+export type Settings = Omit<Parsed, "STT_MODE"> & { readonly STT_MODE: "utterance" | "frames" }
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export type SettingsResult =
+  | { readonly ok: true; readonly settings: Settings; readonly warnings: string[] }
+  | { readonly ok: false; readonly faults: string[] }
+
+const names = Object.keys(schemas) as Name[]
+
+/** Second names, each with the name it stands for. */
+const ALIASES: Readonly<Record<string, Name>> = { LOG_SPEECH_THRESHOLD: "NO_SPEECH_THRESHOLD" }
+
+/** Ignoring one of these in silence would leave a door open, or a promise broken, that the operator believes in. */
+const UNSUPPORTED = ["STT_API_KEYS", "STT_REQUIRE_KEY", "STT_FALLBACK", "STT_STRICT_MODELS"]
+
+/** Settings of the other xRx services, which share one env file with us, and one that nobody ever read. */
+const NOT_OURS = ["STT_HOST", "STT_PORT", "STT_PATH", "STT_WAIT_MS", "STT_SAMPLE_RATE"]
+
+/** Settings from an environment: all of them, or every fault at once, one line each, none with a secret's value. */
+export function parseSettings(source: Environment): SettingsResult {
+  const values = cleaned(source)
+  const faults = UNSUPPORTED.filter((name) => values[name] !== undefined).map(
+    (name) => `${name}: not supported by this version; unset it (a reverse proxy in front can check keys)`,
+  )
+  const warnings = [...aliasWarnings(values), ...unknownWarnings(values)]
+  const parsed: Record<string, unknown> = {}
+  for (const name of names) {
+    const value = values[name] ?? aliasedValue(values, name)
+    const result = schemas[name].safeParse(value)
+    if (result.success) parsed[name] = result.data
+    else faults.push(faultOf(name, value))
+  }
+  const partial = parsed as Partial<Parsed>
+  faults.push(...contradictions(partial))
+  if (faults.length > 0) return { ok: false, faults }
+  const mode = partial.STT_MODE ?? (partial.STT_PROVIDER === "deepgram" ? "frames" : "utterance")
+  return { ok: true, settings: { ...(parsed as Parsed), STT_MODE: mode }, warnings }
+}
+
+/** Env files keep quotes and comments that shells strip; what is empty then counts as unset. */
+function cleaned(source: Environment): Record<string, string> {
+  const values: Record<string, string> = {}
+  for (const [name, raw = ""] of Object.entries(source)) {
+    const quoted = /^\s*(["'])(.*?)\1\s*(#.*)?$/s.exec(raw)
+    const value = (quoted?.[2] ?? raw.replace(/(^|\s)#.*$/s, "")).trim()
+    if (value !== "") values[name] = value
+  }
+  return values
+}
+
+function aliasedValue(values: Record<string, string>, name: Name): string | undefined {
+  const alias = Object.keys(ALIASES).find((candidate) => ALIASES[candidate] === name)
+  return alias === undefined ? undefined : values[alias]
+}
+
+function faultOf(name: Name, value: string | undefined): string {
+  const { expects, secret } = describe(name)
+  return `${name}: expected ${expects}, got ${secret ? "something else (not shown)" : JSON.stringify(value)}`
+}
+
+/** Rules between settings. A setting with a fault of its own is absent here and breaks no further rule. */
+function contradictions(set: Partial<Parsed>): string[] {
+  const faults: string[] = []
+  const provider = set.STT_PROVIDER
+  const needed = provider === "groq" ? "GROQ_STT_API_KEY" : provider === "deepgram" ? "DG_API_KEY" : undefined
+  if (needed && set[needed] === undefined) faults.push(`${needed}: required by STT_PROVIDER=${provider}`)
+  if (needed && set.STT_OFFLINE) faults.push(`STT_OFFLINE: allows no outgoing connection, and STT_PROVIDER=${provider} is one`)
+  if (set.STT_MODE === "frames" && provider !== undefined && provider !== "deepgram") {
+    faults.push(`STT_MODE: frames needs STT_PROVIDER=deepgram in this version; ${provider} takes whole utterances`)
+  }
+  if ((set.TLS_CERT === undefined) !== (set.TLS_KEY === undefined)) {
+    faults.push(`${set.TLS_CERT === undefined ? "TLS_CERT" : "TLS_KEY"}: required, because the other half of the pair is set`)
+  }
+  return faults
+}
+
+function aliasWarnings(values: Record<string, string>): string[] {
+  return Object.entries(ALIASES)
+    .filter(([alias, name]) => values[alias] !== undefined && values[name] !== undefined && values[alias] !== values[name])
+    .map(([alias, name]) => `${alias} and ${name} differ: ${name} counts`)
+}
+
+function unknownWarnings(values: Record<string, string>): string[] {
+  const known: readonly string[] = [...names, ...UNSUPPORTED, ...NOT_OURS]
+  return Object.keys(values)
+    .filter((name) => name.startsWith("STT_") && !known.includes(name))
+    .map((name) => {
+      const [nearest] = names.toSorted((a, b) => leven(name, a) - leven(name, b))
+      return `${name} is not a setting of ours and is ignored; did you mean ${nearest}?`
+    })
+}
+
+function describe(name: Name): About {
+  const meta = about.get(schemas[name] as z.ZodType)
+  if (!meta) throw new Error(`${name} is not described`)
+  return meta
+}
+
+/** The table of README.md, in Markdown. */
+export function settingsTable(): string {
+  const rows = names.map((name) => {
+    const { meaning, unit, special, defaultText } = describe(name)
+    const fixed = schemas[name].safeParse(undefined).data
+    const shown = defaultText ?? (fixed === undefined ? "–" : `\`${String(fixed)}\`${unit ? ` ${unit}` : ""}`)
+    return `| \`${name}\` | ${shown} | ${meaning}${special ? `. ${special}` : ""} |`
+  })
+  return ["| name | default | meaning |", "|---|---|---|", ...rows].join("\n")
+}
