@@ -1,0 +1,127 @@
+import { describe, expect, test } from "bun:test"
+import { EngineError } from "../../src/engines/engine.ts"
+import { createPermits } from "../../src/speech/permits.ts"
+
+const never = new AbortController().signal
+
+/** The code of the EngineError a promise rejects with. */
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  const thrown = await promise.then(
+    () => null,
+    (error: unknown) => error,
+  )
+  expect(thrown).toBeInstanceOf(EngineError)
+  return (thrown as EngineError).code
+}
+
+describe("permits", () => {
+  test("go out at once up to their number", async () => {
+    const permits = createPermits({ atOnce: 2, waitingMax: 0 })
+    await permits.take(never)
+    await permits.take(never)
+    expect(permits.taken).toBe(2)
+    expect(permits.waiting).toBe(0)
+  })
+
+  test("are refused as overloaded when too many wait, and the refusal is retryable", async () => {
+    const permits = createPermits({ atOnce: 1, waitingMax: 1 })
+    await permits.take(never)
+    const waits = permits.take(never)
+    const refused = await permits.take(never).catch((error: EngineError) => error)
+    expect(refused).toMatchObject({ name: "EngineError", code: "overloaded", retryable: true })
+    expect(permits.waiting).toBe(1)
+    void waits
+  })
+
+  test("are handed on in order of arrival", async () => {
+    const permits = createPermits({ atOnce: 1, waitingMax: 9 })
+    const order: number[] = []
+    const first = await permits.take(never)
+    const waiters = [1, 2, 3].map(async (place) => {
+      const release = await permits.take(never)
+      order.push(place)
+      release()
+    })
+    first()
+    await Promise.all(waiters)
+    expect(order).toEqual([1, 2, 3])
+    expect(permits.taken).toBe(0)
+  })
+
+  test("given back twice count once", async () => {
+    const permits = createPermits({ atOnce: 2, waitingMax: 1 })
+    const release = await permits.take(never)
+    await permits.take(never)
+    release()
+    release()
+    expect(permits.taken).toBe(1)
+    await permits.take(never)
+    expect(await Promise.race([permits.take(never), Promise.resolve("waits")])).toBe("waits")
+  })
+
+  test("a permit given back twice does not let two waiters in", async () => {
+    const permits = createPermits({ atOnce: 1, waitingMax: 2 })
+    const release = await permits.take(never)
+    const one = permits.take(never)
+    const two = permits.take(never)
+    release()
+    release()
+    await one
+    expect(permits).toMatchObject({ taken: 1, waiting: 1 })
+    expect(await Promise.race([two, Promise.resolve("waits")])).toBe("waits")
+  })
+
+  test("an abort while waiting leaves no trace and costs the others nothing", async () => {
+    const permits = createPermits({ atOnce: 1, waitingMax: 2 })
+    const release = await permits.take(never)
+    const abort = new AbortController()
+    const leaves = permits.take(abort.signal)
+    const stays = permits.take(never)
+    abort.abort()
+    expect(await codeOf(leaves)).toBe("aborted")
+    expect(permits).toMatchObject({ taken: 1, waiting: 1 })
+    release()
+    const releaseOther = await stays
+    releaseOther()
+    expect(permits).toMatchObject({ taken: 0, waiting: 0 })
+  })
+
+  test("an abort after the permit was given takes nothing back", async () => {
+    const permits = createPermits({ atOnce: 1, waitingMax: 1 })
+    const release = await permits.take(never)
+    const abort = new AbortController()
+    const granted = permits.take(abort.signal)
+    release()
+    abort.abort()
+    const releaseGranted = await granted
+    expect(permits.taken).toBe(1)
+    releaseGranted()
+    expect(permits.taken).toBe(0)
+  })
+
+  test("whoever gave up before asking is told so, even if one is free", async () => {
+    const permits = createPermits({ atOnce: 1, waitingMax: 1 })
+    expect(await codeOf(permits.take(AbortSignal.abort()))).toBe("aborted")
+    expect(permits.taken).toBe(0)
+  })
+
+  test("every change of the number waiting is reported", async () => {
+    const counts: number[] = []
+    const permits = createPermits({ atOnce: 1, waitingMax: 3, onWaiting: (count) => counts.push(count) })
+    const release = await permits.take(never)
+    const abort = new AbortController()
+    const leaves = permits.take(abort.signal)
+    const stays = permits.take(never)
+    abort.abort()
+    await codeOf(leaves)
+    release()
+    await stays
+    expect(counts).toEqual([1, 2, 1, 0])
+  })
+
+  test("a senseless number of them is refused when they are made", () => {
+    expect(() => createPermits({ atOnce: 0, waitingMax: 1 })).toThrow(RangeError)
+    expect(() => createPermits({ atOnce: 1.5, waitingMax: 1 })).toThrow(RangeError)
+    expect(() => createPermits({ atOnce: 1, waitingMax: -1 })).toThrow(RangeError)
+  })
+})
