@@ -1,0 +1,66 @@
+/**
+ * The five calls of the C library that Bun has no word for. Knows nothing of ONNX Runtime or of folders.
+ * Undefined on Windows, where none of them exists under these names.
+ */
+import { dlopen, FFIType, type Pointer, read } from "bun:ffi"
+
+export interface Libc {
+  /**
+   * Sets a variable in the environment that native code sees. Bun does not pass assignments to process.env on to it:
+   * https://github.com/oven-sh/bun/issues/42891
+   */
+  setenv(name: string, value: string): void
+  /** Loads a library for good. The linker's own sentence if it cannot be loaded, else null. */
+  load(path: string): string | null
+  /** A file that exists in memory only and can be executed; its descriptor, or null if the kernel grants none. Linux only. */
+  memoryFile(name: string): number | null
+  /** Takes the lock of an open file, which ends with this process at the latest. */
+  lock(fd: number): "taken" | "busy" | "unsupported"
+}
+
+const RTLD_NOW = 2
+const LOCK_EX = 2
+const LOCK_NB = 4
+const LINUX = process.platform === "linux"
+const EWOULDBLOCK = LINUX ? 11 : 35
+const ERRNO = LINUX ? "__errno_location" : "__error"
+
+let opened: Libc | undefined
+
+/** Opened at the first call: a start that needs none of it pays nothing. */
+export function openLibc(): Libc | undefined {
+  if (process.platform === "win32") return undefined
+  opened ??= bindLibc()
+  return opened
+}
+
+function bindLibc(): Libc {
+  const { i32, ptr, u32, cstring } = FFIType
+  const { symbols } = dlopen(LINUX ? "libc.so.6" : "libSystem.B.dylib", {
+    setenv: { args: [ptr, ptr, i32], returns: i32 },
+    dlopen: { args: [ptr, i32], returns: ptr },
+    dlerror: { args: [], returns: cstring },
+    flock: { args: [i32, i32], returns: i32 },
+    [ERRNO]: { args: [], returns: ptr },
+  })
+  return {
+    setenv(name, value) {
+      if (symbols.setenv(cString(name), cString(value), 1) !== 0) throw new Error(`cannot set ${name} in the native environment`)
+    },
+    load(path) {
+      return symbols.dlopen(cString(path), RTLD_NOW) === null ? String(symbols.dlerror()) : null
+    },
+    memoryFile(name) {
+      if (!LINUX) return null
+      const { symbols: linux } = dlopen("libc.so.6", { memfd_create: { args: [ptr, u32], returns: i32 } })
+      const fd = linux.memfd_create(cString(name), 0)
+      return fd < 0 ? null : fd
+    },
+    lock(fd) {
+      if (symbols.flock(fd, LOCK_EX | LOCK_NB) === 0) return "taken"
+      return read.i32((symbols[ERRNO] as unknown as () => Pointer)()) === EWOULDBLOCK ? "busy" : "unsupported"
+    },
+  }
+}
+
+const cString = (text: string) => Buffer.from(`${text}\0`)
