@@ -1,0 +1,46 @@
+/**
+ * What this machine, or the container on it, lets us use. Reads the system, decides only how many engines fit.
+ */
+import { readFileSync } from "node:fs"
+import { availableParallelism } from "node:os"
+
+export interface Machine {
+  /** Cores that may be used at once: affinity and the container's quota counted. */
+  readonly cores: number
+  /** Bytes that may still be taken: the container's limit counted. */
+  readonly memoryBytes: number
+}
+
+/** A loaded engine takes up to 210 MB, ONNX Runtime's arena 120 MB more after a full 30 s. */
+export const ENGINE_BYTES = 330 * 1024 * 1024
+
+/** The server itself, its sockets and the audio that waits. */
+const SERVER_BYTES = 300 * 1024 * 1024
+
+/** One engine a core, fewer if memory is short, never none. */
+export function enginesThatFit({ cores, memoryBytes }: Machine): number {
+  return Math.max(1, Math.min(Math.floor(cores), Math.floor((memoryBytes - SERVER_BYTES) / ENGINE_BYTES)))
+}
+
+export function readMachine(cgroupDir = "/sys/fs/cgroup"): Machine {
+  const read = (file: string) => readText(`${cgroupDir}/${file}`)
+  const memoryLimit = Number(read("memory.max")) - Number(read("memory.current"))
+  return {
+    cores: Math.min(availableParallelism(), coresOfQuota(read("cpu.max"))),
+    memoryBytes: Math.min(process.availableMemory(), Number.isFinite(memoryLimit) ? memoryLimit : Number.POSITIVE_INFINITY),
+  }
+}
+
+/** cgroup v2 writes "quota period" in µs, or "max period". A part of a core still runs one engine. */
+function coresOfQuota(cpuMax: string | undefined): number {
+  const [quota = "max", period = "100000"] = (cpuMax ?? "max").trim().split(" ")
+  return quota === "max" ? Number.POSITIVE_INFINITY : Math.max(1, Math.ceil(Number(quota) / Number(period)))
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8")
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,24 @@
+/**
+ * What every command is given by main.ts instead of touching the process itself, and what it may answer. Types and numbers
+ * only.
+ */
+import type { Log } from "../log.ts"
+import type { Environment, Settings } from "../settings.ts"
+
+/** Exit codes: what a supervisor acts on. 78 is EX_CONFIG of sysexits.h: starting again changes nothing. */
+export const EXIT = { drained: 0, failed: 1, badSettings: 78 } as const
+
+export interface Program {
+  readonly settings: Settings
+  readonly env: Environment
+  /** Starts this program again as an engine process. */
+  readonly engineCommand: readonly string[]
+  /** Aborts when the process is asked to end. */
+  readonly stop: AbortSignal
+  readonly log: Log
+  /** True if a person reads stderr. */
+  readonly terminal: boolean
+  /** One line, or several, without the last line end. */
+  readonly write: (text: string) => void
+  readonly writeError: (text: string) => void
+}

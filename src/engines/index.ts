@@ -1,0 +1,102 @@
+/**
+ * The providers by name, each loaded only when it is chosen. The one file of this room that belongs to the composition root:
+ * it reads settings, so no other room may import it. A new provider is one file, one test file and one line in the table.
+ */
+import { cacheDirCandidates } from "../binary/cache-dirs.ts"
+import type { Log } from "../log.ts"
+import { queueWaiting } from "../metrics.ts"
+import type { Environment, Settings } from "../settings.ts"
+import { createPermits } from "../speech/permits.ts"
+import { liftTranscriber } from "../speech/utterances.ts"
+import type { Engine, Transcriber } from "./engine.ts"
+import type { ModelChoice } from "./whisper/models.ts"
+
+/** What a provider is made of: some give the words of whole utterances, some hear a stream. */
+export type Provider =
+  | { readonly kind: "transcriber"; readonly transcriber: Transcriber }
+  | { readonly kind: "engine"; readonly engine: Engine }
+
+export interface ProviderContext {
+  readonly settings: Settings
+  /** Engine processes for Whisper. */
+  readonly engines: number
+  /** What engine processes inherit. */
+  readonly env: Environment
+  /** Starts this program again as an engine process. */
+  readonly engineCommand: readonly string[]
+  /** Called while a model is downloaded. */
+  readonly onDownload?: (progress: { file: string; loadedBytes: number; totalBytes: number | null }) => void
+  readonly log: Log
+}
+
+const openers: Record<Settings["STT_PROVIDER"], (context: ProviderContext) => Promise<Provider>> = {
+  whisper: openWhisper,
+  groq: openGroq,
+  deepgram: openDeepgram,
+}
+
+/** The provider that the settings name. Returns before a model is loaded or a provider dialled. */
+export function openProvider(context: ProviderContext): Promise<Provider> {
+  return openers[context.settings.STT_PROVIDER](context)
+}
+
+/** The provider as the server wants it. */
+export function engineOf(provider: Provider, { waitingMax, log }: { waitingMax: number; log: Log }): Engine {
+  if (provider.kind === "engine") return provider.engine
+  const { transcriber } = provider
+  const onWaiting = (count: number) => queueWaiting.set({ engine: transcriber.name }, count)
+  return liftTranscriber(transcriber, { permits: createPermits({ atOnce: transcriber.concurrency, waitingMax, onWaiting }), log })
+}
+
+async function openWhisper({ settings, engines, env, engineCommand, onDownload, log }: ProviderContext): Promise<Provider> {
+  const [{ createWhisper }, { resolveModel }] = await Promise.all([import("./whisper/whisper.ts"), import("./whisper/models.ts")])
+  const cacheDirs = cacheDirsOf(settings, env)
+  const modelName = settings.WHISPER_MODEL
+  const found = resolveModel(modelName, {
+    cacheDirs,
+    offline: settings.STT_OFFLINE,
+    ...(onDownload && { onProgress: onDownload }),
+    log,
+  })
+  const transcriber = createWhisper({
+    model: modelName === OLD_DEFAULT ? found.catch((error: unknown) => embeddedInstead(error, log)) : found,
+    modelName,
+    engines,
+    threads: settings.STT_THREADS,
+    cacheDirs,
+    noSpeechThreshold: settings.NO_SPEECH_THRESHOLD,
+    engineCommand,
+    env,
+    log,
+  })
+  return { kind: "transcriber", transcriber }
+}
+
+/** The Python service's default size: its env files still name it where nobody chose it. */
+const OLD_DEFAULT = "tiny"
+
+function embeddedInstead(error: unknown, log: Log): ModelChoice {
+  const reason = error instanceof Error ? error.message : String(error)
+  log.warn("model replaced", { wanted: OLD_DEFAULT, used: "base, the embedded model", reason })
+  return { kind: "embedded" }
+}
+
+async function openGroq({ settings, log }: ProviderContext): Promise<Provider> {
+  const { createGroq } = await import("./groq.ts")
+  const baseUrl = settings.GROQ_BASE_URL
+  const apiKey = settings.GROQ_STT_API_KEY ?? ""
+  const transcriber = createGroq({ apiKey, ...(baseUrl && { baseUrl }), noSpeechThreshold: settings.NO_SPEECH_THRESHOLD, log })
+  return { kind: "transcriber", transcriber }
+}
+
+async function openDeepgram({ settings, log }: ProviderContext): Promise<Provider> {
+  const { createDeepgram } = await import("./deepgram.ts")
+  const baseUrl = settings.DEEPGRAM_BASE_URL
+  const engine = createDeepgram({ apiKey: settings.DG_API_KEY ?? "", ...(baseUrl && { baseUrl }), log })
+  return { kind: "engine", engine }
+}
+
+/** With STT_CACHE_DIR as the settings understood it, which may differ from its raw text. */
+export function cacheDirsOf(settings: Settings, env: Environment): readonly string[] {
+  return cacheDirCandidates({ ...env, STT_CACHE_DIR: settings.STT_CACHE_DIR })
+}

@@ -1,0 +1,53 @@
+/**
+ * The composition root and the command line. The only file that reads process.env, catches signals, or exits.
+ *
+ * Engine processes are this same program with the argument `__engine`. They are sorted out before anything else is imported:
+ * an engine must not load the server, and the server must not load ONNX Runtime.
+ */
+export {}
+
+if (process.argv[2] === "__engine") {
+  const { runEngine } = await import("./engines/whisper/child.ts")
+  await runEngine()
+} else {
+  process.exit(await runProgram())
+}
+
+async function runProgram(): Promise<number> {
+  const [{ runCommandLine }, { isCompiled }, { createLog }] = await Promise.all([
+    import("./commands/command-line.ts"),
+    import("./binary/bunfs.ts"),
+    import("./log.ts"),
+  ])
+  const writeError = (text: string) => void process.stderr.write(`${text}\n`)
+  const lastWords = createLog({ level: "error", write: writeError })
+  for (const event of ["uncaughtException", "unhandledRejection"] as const) {
+    process.on(event, (error: unknown) => {
+      lastWords.error(event, describeError(error))
+      process.exit(1)
+    })
+  }
+  const stop = new AbortController()
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(1)
+      stop.abort()
+    })
+  }
+  return runCommandLine({
+    argv: process.argv.slice(2),
+    env: process.env,
+    engineCommand: isCompiled ? [process.execPath, "__engine"] : [process.execPath, import.meta.path, "__engine"],
+    stop: stop.signal,
+    terminal: process.stderr.isTTY === true,
+    write: (text) => void process.stdout.write(`${text}\n`),
+    writeError,
+  })
+}
+
+/** Where it happened, and not its message: one that quotes its input would bring a transcript into the log. */
+function describeError(error: unknown) {
+  if (!(error instanceof Error)) return { name: typeof error }
+  const frames = error.stack?.split("\n").filter((line) => /^\s+at /.test(line)) ?? []
+  return { name: error.name, at: frames.map((line) => line.trim()).join(" ") }
+}
