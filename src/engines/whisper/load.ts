@@ -1,0 +1,118 @@
+/**
+ * Opens a model, from a folder or from memory, through transformers.js: its sessions, its vocabulary, its tokenizer. The
+ * only file that knows transformers.js. Opens no connection and writes no file.
+ */
+import { stat } from "node:fs/promises"
+import { resolve } from "node:path"
+import { EngineError } from "../engine.ts"
+import { type OrtSession, type TensorMaker, type WhisperSessions, whisperConfig, wrapSessions } from "./sessions.ts"
+import { readVocabulary, type Vocabulary } from "./tokens.ts"
+
+/** Keys of `files` are paths inside the model: `config.json`, `onnx/encoder_model_quantized.onnx`. */
+export type ModelSource =
+  | { readonly kind: "folder"; readonly path: string }
+  | { readonly kind: "memory"; readonly files: ReadonlyMap<string, Uint8Array> }
+
+export interface LoadedModel {
+  readonly sessions: WhisperSessions
+  readonly vocabulary: Vocabulary
+  textOf(tokens: readonly number[]): string
+  close(): Promise<void>
+}
+
+/** Which weights are taken, the first that is there: the smallest of the exact ones first. All of them speak float32. */
+const DTYPES = [
+  ["q8", "_quantized"],
+  ["fp32", ""],
+  ["int8", "_int8"],
+  ["uint8", "_uint8"],
+  ["q4", "_q4"],
+  ["bnb4", "_bnb4"],
+] as const
+type Dtype = (typeof DTYPES)[number][0]
+
+const REQUIRED_FILES = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"]
+
+/** What a model from memory is called towards transformers.js: a name that no folder has. */
+const MEMORY_PATH = "/memory-of-this-process"
+
+/** Rejects with EngineError `unavailable`, in one line that names the model and what is wrong with it. */
+export async function loadModel({ source, threads }: { source: ModelSource; threads: number }): Promise<LoadedModel> {
+  const name = source.kind === "folder" ? source.path : "the embedded model"
+  const dtype = await chooseFiles(source, name)
+  try {
+    return await open(source, dtype, threads)
+  } catch (cause) {
+    if (cause instanceof EngineError) throw cause
+    throw new EngineError("unavailable", `${name} is not a usable Whisper: one of its files is broken`, { cause })
+  }
+}
+
+async function chooseFiles(source: ModelSource, name: string): Promise<Record<string, Dtype>> {
+  const has = async (file: string): Promise<boolean> => {
+    if (source.kind === "memory") return source.files.has(file)
+    const found = await stat(resolve(source.path, file)).catch(() => null)
+    return found?.isFile() ?? false
+  }
+  const missing: string[] = []
+  for (const file of REQUIRED_FILES) if (!(await has(file))) missing.push(file)
+  const dtypes: Record<string, Dtype> = {}
+  for (const half of ["encoder_model", "decoder_model_merged"]) {
+    for (const [dtype, suffix] of DTYPES) {
+      if (half in dtypes || !(await has(`onnx/${half}${suffix}.onnx`))) continue
+      dtypes[half] = dtype
+    }
+    if (!(half in dtypes)) missing.push(`onnx/${half}_quantized.onnx`)
+  }
+  if (missing.length > 0) throw new EngineError("unavailable", `${name} is not a usable Whisper: missing ${missing.join(", ")}`)
+  return dtypes
+}
+
+async function open(source: ModelSource, dtype: Record<string, Dtype>, threads: number): Promise<LoadedModel> {
+  // Loads native code, which a compiled binary must unpack first: hence not at the top of the file.
+  const { AutoTokenizer, env, LogLevel, Tensor, WhisperForConditionalGeneration } = await import("@huggingface/transformers")
+  env.allowRemoteModels = false
+  env.useFSCache = false
+  env.useBrowserCache = false
+  env.useWasmCache = false
+  // Its messages on a failed run hold the tensors, that is, the speech.
+  env.logLevel = LogLevel.NONE
+  env.useCustomCache = source.kind === "memory"
+  env.customCache = source.kind === "memory" ? memoryCache(source.files) : null
+
+  const path = source.kind === "folder" ? resolve(source.path) : MEMORY_PATH
+  const model = await WhisperForConditionalGeneration.from_pretrained(path, {
+    local_files_only: true,
+    device: "cpu",
+    dtype,
+    session_options: {
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      // Threads that spin while they wait steal the cores of the other engines.
+      extra: { session: { intra_op: { allow_spinning: "0" } } },
+    },
+  })
+  const tokenizer = await AutoTokenizer.from_pretrained(path, { local_files_only: true })
+  const newTensor: TensorMaker = (type, data, dims) => new Tensor(type, data, dims).ort_tensor
+  const { model: encoder, decoder_model_merged: decoder } = model.sessions as Record<string, OrtSession | undefined>
+  if (encoder === undefined || decoder === undefined) throw new EngineError("unavailable", "the model has no encoder or no decoder")
+  return {
+    sessions: wrapSessions({ encoder, decoder, config: whisperConfig.parse(model.config), newTensor }),
+    vocabulary: readVocabulary(model.generation_config),
+    textOf: (tokens) => tokenizer.decode([...tokens], { skip_special_tokens: true }),
+    async close() {
+      await model.dispose()
+    },
+  }
+}
+
+/** transformers.js asks for `MEMORY_PATH/config.json` and takes a Response for the file. */
+function memoryCache(files: ReadonlyMap<string, Uint8Array>) {
+  return {
+    async match(request: string): Promise<Response | undefined> {
+      const file = request.startsWith(`${MEMORY_PATH}/`) ? files.get(request.slice(MEMORY_PATH.length + 1)) : undefined
+      return file === undefined ? undefined : new Response(file as Uint8Array<ArrayBuffer>)
+    },
+    async put() {},
+  }
+}

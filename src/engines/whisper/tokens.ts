@@ -1,0 +1,67 @@
+/**
+ * Whisper's token vocabulary as far as decoding needs it: prompts, languages, and which tokens may be written.
+ * Reads it from `generation_config.json`, so that every Whisper brings its own. Knows no session and no text.
+ */
+import { z } from "zod"
+
+const token = z.number().int().nonnegative()
+const tokenList = z
+  .array(token)
+  .nullish()
+  .transform((list) => list ?? [])
+
+const generationConfig = z.object({
+  decoder_start_token_id: token,
+  eos_token_id: token,
+  no_timestamps_token_id: token,
+  suppress_tokens: tokenList,
+  begin_suppress_tokens: tokenList,
+  lang_to_id: z.record(z.string(), token).nullish(),
+  task_to_id: z.object({ transcribe: token }).nullish(),
+})
+
+export interface Vocabulary {
+  readonly startOfTranscript: number
+  readonly endOfText: number
+  readonly noSpeech: number
+  /** ISO 639-1 (a few longer codes) to its token; empty in a model that knows only English. */
+  readonly languages: ReadonlyMap<string, number>
+  /** The tokens after `startOfTranscript`. `language` is a key of `languages`; ignored by a model that knows only English. */
+  promptFor(language: string): readonly number[]
+  /** 1 for each token that must not be written; tokens beyond `endOfText` steer the model and are never written. */
+  readonly banned: Uint8Array
+  /** As `banned`, for the first token: it may not be blank, nor the end. */
+  readonly bannedFirst: Uint8Array
+}
+
+/** Throws a ZodError if `source` is no generation config of a Whisper. */
+export function readVocabulary(source: unknown): Vocabulary {
+  const config = generationConfig.parse(source)
+  const languages = new Map(Object.entries(config.lang_to_id ?? {}).map(([name, id]) => [name.replace(/^<\|(.*)\|>$/, "$1"), id]))
+  const banned = new Uint8Array(config.eos_token_id + 1)
+  for (const id of config.suppress_tokens) banned[id] = 1
+  const bannedFirst = banned.slice()
+  for (const id of config.begin_suppress_tokens) bannedFirst[id] = 1
+  const { transcribe } = config.task_to_id ?? {}
+  return {
+    startOfTranscript: config.decoder_start_token_id,
+    endOfText: config.eos_token_id,
+    // Every vocabulary of Whisper ends with: no speech, no timestamps, then the timestamps.
+    noSpeech: config.no_timestamps_token_id - 1,
+    languages,
+    promptFor(language) {
+      const id = languages.get(language)
+      const steering = id === undefined || transcribe === undefined ? [] : [id, transcribe]
+      return [...steering, config.no_timestamps_token_id]
+    },
+    banned,
+    bannedFirst,
+  }
+}
+
+/** The model's name of a language as callers write it (`en`, `EN`, `en-US`), or null if the model does not know it. */
+export function languageOf(vocabulary: Vocabulary, language: string): string | null {
+  const name = language.toLowerCase().split(/[-_]/, 1)[0] ?? ""
+  if (vocabulary.languages.size === 0) return "en"
+  return vocabulary.languages.has(name) ? name : null
+}
