@@ -1,0 +1,178 @@
+/**
+ * The WebSockets as Bun has them, and a session behind each: what a socket tells becomes a call of its session, what a session
+ * wants becomes a call of its socket. Knows limits of the wire, not what is said on it.
+ */
+import { type Clock, realClock } from "../clock.ts"
+import { createXrxFrames, createXrxUtterances } from "../dialects/xrx.ts"
+import type { Engine } from "../engines/engine.ts"
+import type { Log } from "../log.ts"
+import { audioSeconds, sessionsOpen } from "../metrics.ts"
+import { drainAll } from "./drain.ts"
+import { createLiveness } from "./liveness.ts"
+import type { Wishes } from "./query.ts"
+import { createSession, type Session } from "./session.ts"
+
+/** The longest message taken, inclusive: what the replaced service took. */
+export const MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+
+/** Bun's own limit, for all wires of this server: above ours, so that ours answers first; over it Bun says 1009 too. */
+const BUN_MESSAGE_BYTES_MAX = 18 * 1024 * 1024
+
+/** Bytes that may wait for a client who does not read. Replies are lines of text: this is hours of speech. */
+export const UNSENT_BYTES_MAX = 1024 * 1024
+
+/** A socket that was let in, before its session begins. */
+export type Admitted = Wishes
+
+export interface SocketsOptions {
+  readonly engine: Engine
+  /** Applies to mode `utterance`. */
+  readonly minReplyMs: number
+  readonly clock?: Clock
+  readonly log: Log
+}
+
+export interface Sockets {
+  /** For Bun.serve. */
+  readonly websocket: Bun.WebSocketHandler<Admitted>
+  readonly count: number
+  /** As RunningServer.drain, of the sockets. */
+  drain(deadlineMs: number): Promise<void>
+  /** Ends all of them at once, and all work for them. */
+  terminateAll(): void
+}
+
+type Socket = Bun.ServerWebSocket<Admitted>
+
+interface Client {
+  readonly id: string
+  readonly session: Session
+  readonly openedAtMs: number
+  /** Why we cut it off without a close frame, for the log. */
+  cutReason?: string
+  /** Called when nothing waits to be sent any more. */
+  readonly whenSent: (() => void)[]
+}
+
+export function createSockets({ engine, minReplyMs, clock = realClock, log }: SocketsOptions): Sockets {
+  const clients = new Map<Socket, Client>()
+  const liveness = createLiveness<Socket>(clock)
+
+  function cut(socket: Socket, reason: string) {
+    const client = clients.get(socket)
+    if (client) client.cutReason = reason
+    socket.terminate()
+  }
+
+  function sendText(socket: Socket, text: string) {
+    // 0: dropped while the socket stays open. A client that missed a word must not go on as if nothing had happened.
+    if (socket.sendText(text) === 0) cut(socket, "client does not read")
+  }
+
+  function open(socket: Socket) {
+    const id = crypto.randomUUID()
+    const { mode, language } = socket.data
+    const session = createSession({
+      id,
+      engine,
+      language,
+      dialect: mode === "frames" ? createXrxFrames() : createXrxUtterances(),
+      minReplyMs: mode === "frames" ? 0 : minReplyMs,
+      transport: {
+        sendText: (text) => sendText(socket, text),
+        pause: () => socket.pause(),
+        resume: () => socket.resume(),
+        close: (code, reason) => socket.close(code, reason),
+      },
+      clock,
+      log,
+    })
+    clients.set(socket, { id, session, openedAtMs: clock.now(), whenSent: [] })
+    liveness.watch(socket, {
+      get paused() {
+        return session.paused
+      },
+      ping: () => void socket.ping(),
+      giveUp: () => cut(socket, "no answer to pings"),
+    })
+    sessionsOpen.inc({ mode })
+    log.info("connected", { session: id, mode, language, address: socket.remoteAddress })
+  }
+
+  function message(socket: Socket, message: string | Uint8Array) {
+    liveness.heard(socket)
+    if (message.length > MESSAGE_BYTES_MAX) socket.close(1009, `message over ${MESSAGE_BYTES_MAX} bytes`)
+    else clients.get(socket)?.session.receive(message)
+  }
+
+  function close(socket: Socket, code: number, reason: string) {
+    const client = clients.get(socket)
+    if (!client) return
+    clients.delete(socket)
+    liveness.forget(socket)
+    client.session.close()
+    for (const resolve of client.whenSent) resolve()
+    const { counts } = client.session
+    sessionsOpen.dec({ mode: socket.data.mode })
+    audioSeconds.inc({ mode: socket.data.mode }, counts.audioSeconds)
+    log.info("disconnected", {
+      session: client.id,
+      code,
+      reason: client.cutReason ?? printable(reason),
+      durationMs: Math.round(clock.now() - client.openedAtMs),
+      ...counts,
+    })
+  }
+
+  /** A mistake of ours costs the one client whose message it was. */
+  function error(thrown: Error, socket: Socket) {
+    log.error("session broke", { session: clients.get(socket)?.id, error: thrown.name })
+    socket.close(1011, "internal error")
+  }
+
+  function leaving([socket, { session, whenSent }]: readonly [Socket, Client]) {
+    return {
+      async finish() {
+        await session.finish()
+        // A close frame may be queued behind unsent text, but the stop of the server would cut both off.
+        if (clients.has(socket) && socket.getBufferedAmount() > 0) await new Promise<void>((resolve) => whenSent.push(resolve))
+      },
+      releaseReplies: session.releaseReplies,
+      close: (code: number, reason: string) => socket.close(code, reason),
+    }
+  }
+
+  return {
+    websocket: {
+      // PCM hardly compresses, and inflating a long message would hold the event loop: offers are declined, which clients accept.
+      perMessageDeflate: false,
+      maxPayloadLength: BUN_MESSAGE_BYTES_MAX,
+      backpressureLimit: UNSENT_BYTES_MAX,
+      // Off, with Bun's pings: see liveness.ts.
+      idleTimeout: 0,
+      sendPings: false,
+      open,
+      message,
+      close,
+      error,
+      ping: liveness.heard,
+      pong: liveness.heard,
+      drain(socket) {
+        const client = clients.get(socket)
+        if (client && socket.getBufferedAmount() === 0) for (const resolve of client.whenSent.splice(0)) resolve()
+      },
+    },
+    get count() {
+      return clients.size
+    },
+    drain: (deadlineMs) => drainAll([...clients].map(leaving), { deadlineMs, clock }),
+    terminateAll() {
+      for (const socket of [...clients.keys()]) cut(socket, "server stopped")
+    },
+  }
+}
+
+/** The protocol allows 123 bytes of reason, of which a client may make anything. */
+function printable(reason: string): string {
+  return reason.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, " ").slice(0, 123)
+}
