@@ -1,0 +1,122 @@
+/**
+ * The other end of an engine process: loads one recogniser and feeds it the pieces that come over IPC, one at a time. Knows
+ * no queue and no other engine, and writes nothing to stdout. What loads ONNX Runtime is imported only after `init` came.
+ */
+import { SAMPLE_RATE_HZ } from "../../audio/pcm.ts"
+import { EngineError } from "../engine.ts"
+import type { Cancel, Failed, FromEngine, Init, Recognise, ToEngine } from "./ipc.ts"
+import type { ModelChoice } from "./models.ts"
+import type { ModelSource, Recogniser } from "./recogniser.ts"
+
+/**
+ * Collect garbage once the engine was idle for so long: JavaScript does not see what the tensors of a job weigh, and a
+ * collection takes 15 ms that the next piece should not wait for. Under load, at least every `COLLECT_EVERY_JOBS`.
+ */
+const COLLECT_AFTER_IDLE_MS = 50
+const COLLECT_EVERY_JOBS = 8
+
+/** Never settles: the process ends when its channel closes, also in the middle of a piece. */
+export function runEngine(): Promise<void> {
+  if (!process.send) throw new Error("an engine process is started by xrx-stt itself")
+  // Ctrl-C and systemd signal the whole group; the server decides when its engines may go, so that a drain loses no word.
+  process.on("SIGINT", () => {})
+  process.on("SIGTERM", () => {})
+  process.on("disconnect", () => process.exit(0))
+
+  let recogniser: Recogniser | undefined
+  let current: { id: number; abort: AbortController } | undefined
+  const collect = createCollector()
+  process.on("message", (message: ToEngine) => {
+    if (message.type === "init") load(message)
+    else if (message.type === "recognise") recognise(message)
+    else cancel(message)
+  })
+  return new Promise(() => {})
+
+  async function load({ model, threads, cacheDirs }: Init) {
+    try {
+      const startedAt = performance.now()
+      const loaded = await loadModel(model, threads, cacheDirs)
+      const loadedAt = performance.now()
+      await loaded.recognise(warmUpSound(), { language: "en", signal: new AbortController().signal })
+      recogniser = loaded
+      send({ type: "ready", loadMs: loadedAt - startedAt, warmUpMs: performance.now() - loadedAt })
+      collect.soon()
+    } catch (error) {
+      send(failure(null, error))
+    }
+  }
+
+  async function recognise({ id, samples, language }: Recognise) {
+    const abort = new AbortController()
+    current = { id, abort }
+    collect.postpone()
+    try {
+      if (!recogniser) throw new Error("a piece came before the engine was ready")
+      const { language: spoken, segments } = await recogniser.recognise(samples, { language, signal: abort.signal })
+      send({ type: "result", id, language: spoken, segments })
+    } catch (error) {
+      send(failure(id, abort.signal.aborted ? new EngineError("aborted", "cancelled by the server") : error))
+    } finally {
+      current = undefined
+      collect.soon()
+    }
+  }
+
+  function cancel({ id }: Cancel) {
+    if (current?.id === id) current.abort.abort()
+  }
+}
+
+async function loadModel(model: ModelChoice, threads: number, cacheDirs: readonly string[]): Promise<Recogniser> {
+  const { prepareOrt } = await import("../../binary/native.ts")
+  await prepareOrt(cacheDirs)
+  const source = model.kind === "folder" ? model : await embeddedModel(cacheDirs)
+  const { loadRecogniser } = await import("./recogniser.ts")
+  return loadRecogniser({ source, threads })
+}
+
+async function embeddedModel(cacheDirs: readonly string[]): Promise<ModelSource> {
+  const { openEmbeddedModel } = await import("./weights/embedded.ts")
+  return openEmbeddedModel(cacheDirs)
+}
+
+/** One second of a buzz that rises and falls like a syllable or two: enough for encoder and decoder to run once. */
+function warmUpSound(): Int16Array {
+  return Int16Array.from({ length: SAMPLE_RATE_HZ }, (_, i) => {
+    const seconds = i / SAMPLE_RATE_HZ
+    const loudness = 4_000 * Math.sin(2 * Math.PI * seconds) ** 2
+    const pitchHz = 120 + 30 * Math.sin(4 * Math.PI * seconds)
+    return loudness * (((pitchHz * seconds) % 1) * 2 - 1)
+  })
+}
+
+function send(message: FromEngine) {
+  process.send?.(message)
+}
+
+function failure(id: number | null, error: unknown): Failed {
+  const code = error instanceof EngineError ? error.code : "unavailable"
+  const text = error instanceof Error ? error.message : String(error)
+  return { type: "failed", id, code, message: text.replace(/\s+/g, " ").trim().slice(0, 300) }
+}
+
+function createCollector() {
+  let jobs = 0
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const collect = () => {
+    jobs = 0
+    Bun.gc(true)
+  }
+  return {
+    /** A job begins. */
+    postpone() {
+      clearTimeout(timer)
+    },
+    /** A job ended. */
+    soon() {
+      if (++jobs >= COLLECT_EVERY_JOBS) collect()
+      else timer = setTimeout(collect, COLLECT_AFTER_IDLE_MS)
+    },
+  }
+}

@@ -1,0 +1,339 @@
+import { afterEach, describe, expect, test } from "bun:test"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { realClock } from "../../../src/clock.ts"
+import { EngineError } from "../../../src/engines/engine.ts"
+import type { Init } from "../../../src/engines/whisper/ipc.ts"
+import { createPool, type Pool, type PoolOptions } from "../../../src/engines/whisper/pool.ts"
+import { engineRestarts } from "../../../src/metrics.ts"
+import { handClock } from "../../support/clock.ts"
+import { tapLog } from "../../support/log.ts"
+
+const script = join(import.meta.dir, "../../support/scripted-engine.ts")
+const init: Init = { type: "init", model: { kind: "embedded" }, threads: 1, cacheDirs: [] }
+const never = new AbortController().signal
+const second = new Int16Array(16_000)
+const READY = "engine process ready"
+const ENDED = "engine process ended"
+const BACKS_OFF = "engine process waits for its restart"
+
+/** Lets a call reach its engine process, or at least its timer. */
+const turn = () => new Promise(setImmediate)
+
+const opened: { pool: Pool; dir: string }[] = []
+afterEach(async () => {
+  for (const { pool, dir } of opened.splice(0)) {
+    await pool.close()
+    rmSync(dir, { recursive: true })
+  }
+})
+
+function open({ load = "ok", ...options }: Partial<PoolOptions> & { load?: string } = {}) {
+  const tap = tapLog()
+  const clock = handClock()
+  const dir = mkdtempSync(join(tmpdir(), "scripted-"))
+  const env = { PATH: process.env.PATH, SCRIPT_DIR: dir, SCRIPT_LOAD: load }
+  const pool = createPool({
+    init: Promise.resolve(init),
+    engines: 1,
+    command: [process.execPath, script],
+    env,
+    clock,
+    log: tap.log,
+    ...options,
+  })
+  opened.push({ pool, dir })
+  const say = async (language: string, samples = second, signal = never) => {
+    const { segments } = await pool.recognise(samples, language, signal)
+    return segments.map(({ text }) => text.trim()).join(" ")
+  }
+  return { pool, clock, tap, say }
+}
+
+/** The error of a promise that must reject with one of the family. */
+async function failure(promise: Promise<unknown>): Promise<EngineError> {
+  const error = await promise.then(
+    () => new Error("it did not reject"),
+    (error) => error,
+  )
+  expect(error).toBeInstanceOf(EngineError)
+  return error
+}
+
+function isAlive(pid: unknown) {
+  try {
+    return process.kill(Number(pid), 0)
+  } catch {
+    return false
+  }
+}
+
+async function restarts(cause: string) {
+  return (await engineRestarts.get()).values.find(({ labels }) => labels.cause === cause)?.value ?? 0
+}
+
+describe("work", () => {
+  test("each piece gets its own words, however many wait", async () => {
+    const { say } = open({ engines: 2 })
+    const said = await Promise.all(Array.from({ length: 20 }, (_, n) => say("echo", new Int16Array(160).fill(n))))
+    expect(said).toEqual(Array.from({ length: 20 }, (_, n) => String(n)))
+  })
+
+  test("pieces are begun in the order in which they came", async () => {
+    const { say } = open()
+    const done: number[] = []
+    await Promise.all([1, 2, 3, 4, 5].map((n) => say("echo").then(() => done.push(n))))
+    expect(done).toEqual([1, 2, 3, 4, 5])
+  })
+
+  test("two engines work at once", async () => {
+    const { pool, say } = open({ engines: 2 })
+    const stop = new AbortController()
+    const held = failure(pool.recognise(second, "until cancelled", stop.signal))
+    expect(await say("echo")).toBe("0")
+    stop.abort()
+    await held
+  })
+
+  test("a view of a large buffer travels alone", async () => {
+    const { say } = open()
+    expect(await say("buffer", new Int16Array(1_000_000).subarray(5, 15))).toBe("20")
+  })
+
+  test("a failure that the engine names is the caller's, and the engine goes on", async () => {
+    const { pool, say, tap } = open()
+    expect(await failure(pool.recognise(second, "fail", never))).toMatchObject({ code: "unavailable", message: "cannot" })
+    expect(await say("echo")).toBe("0")
+    expect(tap.lines.filter(({ event }) => event === ENDED)).toEqual([])
+  })
+
+  test("the opt-out of telemetry is in the engine's real environment", async () => {
+    expect(await open().say("telemetry")).toBe("1")
+  })
+})
+
+describe("an engine dies", () => {
+  test("its piece is tried once more and gets its words", async () => {
+    const before = await restarts("signal")
+    const { say, tap } = open()
+    expect(await say("die once")).toMatch(/^\d+$/)
+    expect(await tap.seen(ENDED)).toMatchObject({ cause: "signal", detail: "died of SIGKILL" })
+    expect(await restarts("signal")).toBe(before + 1)
+  })
+
+  test("a piece that brings down two engines fails by name; the one behind it does not", async () => {
+    const { pool, say, clock, tap } = open()
+    const poison = failure(pool.recognise(second, "die", never))
+    const behind = say("echo")
+    const error = await poison
+    expect(error.code).toBe("unavailable")
+    expect(error.message).toContain("died of SIGKILL")
+    expect(await tap.seen(BACKS_OFF)).toMatchObject({ waitMs: 250 })
+    await clock.advance(250)
+    expect(await behind).toBe("0")
+  })
+
+  test("one that dies idle is replaced before anybody asks", async () => {
+    const { say, tap } = open()
+    const { pid } = await tap.seen(READY)
+    process.kill(Number(pid), "SIGKILL")
+    await tap.seen(READY, 2)
+    expect(await say("pid")).not.toBe(String(pid))
+  })
+
+  test("what it last wrote on stderr is logged, and no more than that", async () => {
+    const { pool, tap } = open()
+    await failure(pool.recognise(second, "exit", never))
+    const line = await tap.seen(ENDED)
+    expect(line).toMatchObject({ cause: "exit", detail: "left with exit code 3" })
+    expect(String(line.stderr)).toEndWith("the last line")
+    expect(String(line.stderr).length).toBeLessThanOrEqual(1_000)
+  })
+
+  test("restarts come later and later; after the fourth end in a row callers are told instead of kept", async () => {
+    const { pool, say, clock, tap } = open()
+    const waitsMs = [0, 250, 500, 1_000]
+    for (const [index, waitMs] of waitsMs.entries()) {
+      const { pid } = await tap.seen(READY, index + 1)
+      process.kill(Number(pid), "SIGKILL")
+      if (waitMs > 0) expect(await tap.seen(BACKS_OFF, index)).toMatchObject({ waitMs })
+      if (waitMs < 1_000) await clock.advance(waitMs)
+    }
+    expect(await failure(say("echo"))).toMatchObject({ code: "unavailable", retryable: true })
+    await clock.advance(999)
+    expect(tap.lines.filter(({ event }) => event === READY)).toHaveLength(4)
+    await clock.advance(1)
+    expect(await pool.ready()).toBeUndefined()
+    expect(await say("echo")).toBe("0")
+  })
+})
+
+describe("an engine is stuck", () => {
+  test("it is killed at its deadline; after the second time the piece fails with timeout", async () => {
+    const { pool, clock, tap } = open()
+    await pool.ready()
+    const outcome = failure(pool.recognise(second, "hang", never))
+    await turn()
+    // 10 s, twice the second of audio, ten times the warm-up of 100 ms.
+    await clock.advance(12_999)
+    expect(tap.lines.filter(({ event }) => event === ENDED)).toEqual([])
+    await clock.advance(1)
+    expect(await tap.seen(ENDED)).toMatchObject({ cause: "timeout" })
+    await tap.seen(READY, 2)
+    await turn()
+    await clock.advance(13_000)
+    expect((await outcome).code).toBe("timeout")
+  })
+
+  test("one that never gets ready is killed too, and in the end the failure is told", async () => {
+    const { pool, clock, tap } = open({ load: "hang" })
+    const outcome = failure(pool.ready())
+    await turn()
+    for (const waitMs of [0, 250, 500, 1_000]) {
+      await clock.advance(180_000)
+      if (waitMs === 1_000) break
+      if (waitMs > 0) await tap.seen(BACKS_OFF, waitMs / 250)
+      else await tap.seen(ENDED).then(turn)
+      await clock.advance(waitMs)
+    }
+    expect((await outcome).message).toContain("took too long to load")
+  })
+})
+
+describe("a caller gives up", () => {
+  test("at once, and an engine that lets go lives on", async () => {
+    const { pool, say, tap } = open()
+    await pool.ready()
+    const stop = new AbortController()
+    const outcome = failure(pool.recognise(second, "until cancelled", stop.signal))
+    stop.abort()
+    expect((await outcome).code).toBe("aborted")
+    expect(await say("pid")).toBe(String((await tap.seen(READY)).pid))
+  })
+
+  test("an engine that does not let go is killed and replaced", async () => {
+    const { pool, say, clock, tap } = open()
+    await pool.ready()
+    const stop = new AbortController()
+    const outcome = failure(pool.recognise(second, "hang", stop.signal))
+    const behind = say("pid")
+    await turn()
+    stop.abort()
+    expect((await outcome).code).toBe("aborted")
+    await clock.advance(499)
+    expect(tap.lines.filter(({ event }) => event === ENDED)).toEqual([])
+    await clock.advance(1)
+    expect(await tap.seen(ENDED)).toMatchObject({ cause: "cancel" })
+    expect(await behind).toBe(String((await tap.seen(READY, 2)).pid))
+  })
+
+  test("while waiting, and the piece never reaches an engine", async () => {
+    const { pool, say, tap } = open()
+    await pool.ready()
+    const [holding, waiting] = [new AbortController(), new AbortController()]
+    const held = failure(pool.recognise(second, "until cancelled", holding.signal))
+    const outcome = failure(pool.recognise(second, "die", waiting.signal))
+    waiting.abort()
+    expect((await outcome).code).toBe("aborted")
+    holding.abort()
+    await held
+    expect(await say("echo")).toBe("0")
+    expect(tap.lines.filter(({ event }) => event === ENDED)).toEqual([])
+  })
+
+  test("before asking", async () => {
+    expect((await failure(open().pool.recognise(second, "echo", AbortSignal.abort()))).code).toBe("aborted")
+  })
+})
+
+describe("loading", () => {
+  test("an engine that says it cannot load is not started again, and its line is what callers hear", async () => {
+    const { pool, clock, tap } = open({ load: "refuse", engines: 2 })
+    const early = failure(pool.recognise(second, "echo", never))
+    expect(await failure(pool.ready())).toMatchObject({ code: "unavailable", message: "the model is not there" })
+    expect((await early).message).toBe("the model is not there")
+    expect((await failure(pool.recognise(second, "echo", never))).message).toBe("the model is not there")
+    await clock.advance(60_000)
+    expect(tap.lines.filter(({ event }) => event === ENDED)).toHaveLength(2)
+    expect(clock.waiting).toBe(0)
+  })
+
+  test("one engine of two is enough", async () => {
+    const { pool, say, tap } = open({ load: "refuse but first", engines: 2 })
+    await pool.ready()
+    await tap.seen("engine process given up")
+    expect(await say("echo")).toBe("0")
+  })
+
+  test("an engine that dies while it loads gets four tries", async () => {
+    const { pool, clock, tap } = open({ load: "die" })
+    const outcome = failure(pool.ready())
+    for (const waitMs of [250, 500]) {
+      await tap.seen(BACKS_OFF, waitMs / 250)
+      await clock.advance(waitMs)
+    }
+    expect((await outcome).message).toContain("died of SIGKILL")
+    expect(tap.lines.filter(({ event }) => event === ENDED)).toHaveLength(4)
+  })
+
+  test("a program that is not there is a failure with its name", async () => {
+    const { pool } = open({ command: ["/nowhere/xrx-stt"], clock: { now: () => 0, after: (_, callback) => realClock.after(0, callback) } })
+    expect((await failure(pool.ready())).message).toContain("/nowhere/xrx-stt")
+  })
+
+  test("pieces wait for a model that is still on its way", async () => {
+    const model = Promise.withResolvers<Init>()
+    const { pool, say } = open({ init: model.promise })
+    const [ready, said] = [pool.ready(), say("echo")]
+    model.resolve(init)
+    await ready
+    expect(await said).toBe("0")
+  })
+
+  test("a model that never comes is the failure of everything", async () => {
+    const model = Promise.withResolvers<Init>()
+    const { pool } = open({ init: model.promise })
+    const outcomes = [failure(pool.ready()), failure(pool.recognise(second, "echo", never))]
+    model.reject(new EngineError("unavailable", "no such model"))
+    for (const outcome of outcomes) expect((await outcome).message).toBe("no such model")
+    expect((await failure(pool.ready())).message).toBe("no such model")
+  })
+})
+
+describe("closing", () => {
+  test("ends what runs and what waits, every process and every timer; twice is once", async () => {
+    const { pool, clock, tap } = open({ engines: 2 })
+    await Promise.all([tap.seen(READY), tap.seen(READY, 2)])
+    const outcomes = [1, 2, 3].map(() => failure(pool.recognise(second, "hang", never)))
+    await Promise.all([pool.close(), pool.close()])
+    for (const outcome of outcomes) expect((await outcome).code).toBe("aborted")
+    for (const { pid } of tap.lines.filter(({ event }) => event === READY)) expect(isAlive(pid)).toBe(false)
+    expect(clock.waiting).toBe(0)
+    expect((await failure(pool.recognise(second, "echo", never))).code).toBe("aborted")
+    expect((await failure(pool.ready())).code).toBe("aborted")
+  })
+
+  test("while an engine backs off leaves no timer behind", async () => {
+    const { pool, clock, tap } = open()
+    for (const end of [1, 2]) {
+      process.kill(Number((await tap.seen(READY, end)).pid), "SIGKILL")
+      await tap.seen(ENDED, end)
+    }
+    await tap.seen(BACKS_OFF)
+    expect(clock.waiting).toBe(1)
+    await pool.close()
+    expect(clock.waiting).toBe(0)
+  })
+
+  test("before the model came starts nothing", async () => {
+    const model = Promise.withResolvers<Init>()
+    const { pool, tap } = open({ init: model.promise })
+    const ready = failure(pool.ready())
+    await pool.close()
+    model.resolve(init)
+    expect((await ready).code).toBe("aborted")
+    await turn()
+    expect(tap.lines).toEqual([])
+  })
+})

@@ -1,0 +1,61 @@
+/**
+ * A process that speaks ipc.ts and misbehaves on demand, so that supervision can be tested without a model. SCRIPT_LOAD says
+ * how it loads; the language of a piece says what becomes of it.
+ */
+import { mkdirSync } from "node:fs"
+import { join } from "node:path"
+import type { FromEngine, Recognise, ToEngine } from "../../src/engines/whisper/ipc.ts"
+
+const send = (message: FromEngine) => process.send!(message)
+const die = () => process.kill(process.pid, "SIGKILL")
+const waiting = new Map<number, () => void>()
+
+/** True for one process only, of all that share SCRIPT_DIR. */
+function first(name: string): boolean {
+  try {
+    mkdirSync(join(process.env.SCRIPT_DIR!, name))
+    return true
+  } catch {
+    return false
+  }
+}
+
+function say(id: number, text: string) {
+  const segment = { text: ` ${text}`, startMs: 0, endMs: 1000, avgLogprob: -0.1, noSpeechProb: 0 }
+  send({ type: "result", id, language: "en", segments: [segment] })
+}
+
+function load() {
+  const script = process.env.SCRIPT_LOAD ?? "ok"
+  if (script === "refuse") return send({ type: "failed", id: null, code: "unavailable", message: "the model\nis not there" })
+  if (script === "refuse but first" && !first("loaded")) {
+    return send({ type: "failed", id: null, code: "unavailable", message: "only one may load" })
+  }
+  if (script === "die") return die()
+  if (script === "hang") return
+  send({ type: "ready", loadMs: 1, warmUpMs: 100 })
+}
+
+function recognise({ id, samples, language }: Recognise) {
+  if (language === "pid") return say(id, String(process.pid))
+  if (language === "die") return die()
+  if (language === "die once") return first("died") ? die() : say(id, String(process.pid))
+  if (language === "exit") {
+    console.error("x".repeat(5_000))
+    console.error("the last line")
+    process.exit(3)
+  }
+  if (language === "fail") return send({ type: "failed", id, code: "unavailable", message: "cannot" })
+  if (language === "telemetry") return say(id, String(process.env.ORT_DISABLE_TELEMETRY))
+  if (language === "buffer") return say(id, String(samples.buffer.byteLength))
+  if (language === "hang") return
+  if (language === "until cancelled") return waiting.set(id, () => send({ type: "failed", id, code: "aborted", message: "cancelled" }))
+  return say(id, String(samples[0]))
+}
+
+process.on("disconnect", () => process.exit(0))
+process.on("message", (message: ToEngine) => {
+  if (message.type === "init") load()
+  else if (message.type === "recognise") recognise(message)
+  else waiting.get(message.id)?.()
+})
