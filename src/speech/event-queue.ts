@@ -14,34 +14,36 @@ export interface EventQueue<Event> {
 }
 
 export function createEventQueue<Event>(): EventQueue<Event> {
-  let ended = false
-  /** One of the two is always empty. */
   const queued: Event[] = []
-  const readers: Array<(result: IteratorResult<Event, undefined>) => void> = []
+  let ended = false
+  let wake = () => {}
 
   const iterator: AsyncIterator<Event, undefined> = {
-    next() {
-      if (queued.length > 0) return Promise.resolve({ done: false, value: queued.shift() as Event })
-      if (ended) return Promise.resolve({ done: true, value: undefined })
-      return new Promise((resolve) => readers.push(resolve))
+    // The reader takes its event when it wakes, not when it is woken: what is cut in between reaches nobody.
+    async next() {
+      while (queued.length === 0 && !ended) {
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+      }
+      return queued.length > 0 ? { done: false, value: queued.shift() as Event } : { done: true, value: undefined }
     },
-  }
-  function end() {
-    ended = true
-    for (const reader of readers.splice(0)) reader({ done: true, value: undefined })
   }
 
   return {
     push(event) {
       if (ended) return
-      const reader = readers.shift()
-      if (reader) reader({ done: false, value: event })
-      else queued.push(event)
+      queued.push(event)
+      wake()
     },
-    end,
+    end() {
+      ended = true
+      wake()
+    },
     cut() {
       queued.length = 0
-      end()
+      ended = true
+      wake()
     },
     events: { [Symbol.asyncIterator]: () => iterator },
   }

@@ -109,7 +109,6 @@ function openStream(transcriber: Transcriber, options: LiftOptions, { language, 
   async function answer(pending: Pending) {
     pending.outcome = await transcribe(pending)
     running--
-    if (abort.signal.aborted) return
     startMore()
     deliver()
   }
@@ -120,7 +119,6 @@ function openStream(transcriber: Transcriber, options: LiftOptions, { language, 
       const permit = permits.take(abort.signal)
       queueWaiting.set({ engine }, permits.waiting)
       release = await permit
-      queueWaiting.set({ engine }, permits.waiting)
       const samples = pending.samples ?? new Int16Array()
       pending.samples = null
       return await transcriber.transcribe({ samples, language }, abort.signal)
@@ -190,7 +188,6 @@ function openStream(transcriber: Transcriber, options: LiftOptions, { language, 
       if (!sealed) endUtterance("commit")
     },
     finish() {
-      if (sealed) return
       sealed = true
       if (gathered.sampleCount > 0) endUtterance("close")
       else deliver()
@@ -200,7 +197,6 @@ function openStream(transcriber: Transcriber, options: LiftOptions, { language, 
       return pendingSamples
     },
     close() {
-      if (abort.signal.aborted) return
       sealed = true
       utterances.inc({ engine, outcome: "aborted" }, owed.length)
       owed.length = 0

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { getEventListeners } from "node:events"
 import { EngineError } from "../../src/engines/engine.ts"
 import { createPermits } from "../../src/speech/permits.ts"
 
@@ -95,6 +96,7 @@ describe("permits", () => {
     abort.abort()
     const releaseGranted = await granted
     expect(permits.taken).toBe(1)
+    expect(getEventListeners(abort.signal, "abort")).toEqual([])
     releaseGranted()
     expect(permits.taken).toBe(0)
   })
