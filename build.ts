@@ -106,6 +106,8 @@ export async function build(target: Target, outfile: string, entry = join(ROOT, 
     root: join(ROOT, "src"),
     format: "esm",
     minify: true,
+    // Compiled ahead: saves 45 ms of each start (two processes) for 4 MB.
+    bytecode: true,
     define: { XRX_STT_COMMIT: JSON.stringify(commit()) },
     plugins: [embed(target, done)],
     // What lies in the folder of the caller MUST NOT change this program: a bunfig.toml there could run code in it.
