@@ -3,13 +3,14 @@
  * insides. Exits nothing: the exit code is what it returns.
  */
 import { readFile } from "node:fs/promises"
-import { type Engine, EngineError } from "../engines/engine.ts"
+import type { Engine } from "../engines/engine.ts"
 import { engineOf, openProvider } from "../engines/index.ts"
 import { type RunningServer, startServer } from "../server/server.ts"
 import type { Settings } from "../settings.ts"
 import { enginesThatFit, readMachine } from "./machine.ts"
 import { EXIT, type Program } from "./program.ts"
 import { showDownload } from "./progress.ts"
+import { reasonOf, systemCode } from "./reason.ts"
 
 /** Serves until `program.stop` aborts and the drain ended, or until it is certain that no word could ever be answered. */
 export async function serve(program: Program): Promise<number> {
@@ -97,14 +98,8 @@ async function readTls({ settings, log }: Program): Promise<{ cert: string; key:
 }
 
 function listenFault({ HOST, PORT }: Settings, error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined
-  if (code === "EADDRINUSE") return `port ${PORT} on ${HOST} is taken by another program: set PORT to a free one`
+  if (systemCode(error) === "EADDRINUSE") return `port ${PORT} on ${HOST} is taken by another program: set PORT to a free one`
   return `${HOST}:${PORT}: ${reasonOf(error)}`
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof EngineError) return `${error.code}: ${error.message}`
-  return error instanceof Error ? error.message : String(error)
 }
 
 function aborted(signal: AbortSignal): Promise<"stopped"> {

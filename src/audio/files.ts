@@ -1,0 +1,102 @@
+/**
+ * A WAV file of any rate, width and number of channels → 16 kHz mono. Reads a stream of bytes, so that a long file never lies
+ * in memory as it is. Knows no disk: bytes come in.
+ */
+import { decoder } from "@audio/decode-wav"
+import { joinSamples, samplesFromFloats } from "./pcm.ts"
+import { createResampler } from "./resample.ts"
+
+/** These bytes are no sound that we can read. The message is one line for the user and names no file. */
+export class UnreadableAudio extends Error {
+  override readonly name = "UnreadableAudio"
+}
+
+const RATE_MIN_HZ = 1_000
+const RATE_MAX_HZ = 768_000
+
+/** The whole file as samples. Rejects with UnreadableAudio; errors of the byte stream pass through. */
+export async function samplesFromWav(bytes: AsyncIterable<Uint8Array>): Promise<Int16Array> {
+  const pieces: Int16Array[] = []
+  for await (const piece of readWav(bytes)) pieces.push(piece)
+  return joinSamples(pieces)
+}
+
+async function* readWav(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Int16Array> {
+  const decoding = decoder()
+  let resampler: Awaited<ReturnType<typeof createResampler>> | undefined
+  for await (const chunk of plainHeader(bytes)) {
+    const { channelData, sampleRate } = decodeChunk(decoding, chunk)
+    if (channelData.length === 0) continue
+    resampler ??= await createResampler(checkedRate(sampleRate))
+    yield samplesFromFloats(resampler.push(mixDown(channelData)))
+  }
+  if (!resampler) throw new UnreadableAudio("no sound in this file")
+  yield samplesFromFloats(resampler.end())
+}
+
+function decodeChunk(decoding: ReturnType<typeof decoder>, chunk: Uint8Array) {
+  try {
+    return decoding.decode(chunk)
+  } catch (error) {
+    throw new UnreadableAudio(error instanceof Error ? error.message : "not a readable WAV file")
+  }
+}
+
+function checkedRate(rateHz: number): number {
+  if (rateHz >= RATE_MIN_HZ && rateHz <= RATE_MAX_HZ) return rateHz
+  throw new UnreadableAudio(`a sample rate of ${rateHz} Hz is none we can read`)
+}
+
+/** The mean of all channels: a voice on one side stays, though quieter. */
+function mixDown(channels: readonly Float32Array[]): Float32Array {
+  const [first = new Float32Array(0)] = channels
+  if (channels.length === 1) return first
+  const mixed = new Float32Array(first.length)
+  for (const channel of channels)
+    for (let i = 0; i < mixed.length; i++) mixed[i] = (mixed[i] as number) + (channel[i] as number) / channels.length
+  return mixed
+}
+
+const RIFF_HEADER_BYTES = 12
+const CHUNK_HEADER_BYTES = 8
+
+/** Titles and pictures may stand before the sound, but not more of them than this. */
+const HEADER_MAX_BYTES = 16 * 1024 * 1024
+
+/**
+ * The same file with nothing but the format before its sound. The decoder walks over other chunks too, but forgets that one
+ * of odd length is followed by a byte that does not count, and then finds no sound.
+ */
+async function* plainHeader(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let head: Buffer | undefined = Buffer.alloc(0)
+  for await (const chunk of bytes) {
+    if (!head) {
+      yield chunk
+      continue
+    }
+    head = Buffer.concat([head, chunk])
+    const plain = withoutOtherChunks(head)
+    if (plain) {
+      yield plain
+      head = undefined
+    } else if (head.length > HEADER_MAX_BYTES) throw new UnreadableAudio("no sound in the first 16 MiB of this file")
+  }
+  if (head) yield head
+}
+
+/** Undefined as long as the sound has not begun. */
+function withoutOtherChunks(head: Buffer): Buffer | undefined {
+  if (head.length < RIFF_HEADER_BYTES) return undefined
+  if (head.toString("latin1", 0, 4) !== "RIFF" || head.toString("latin1", 8, 12) !== "WAVE") throw new UnreadableAudio("not a WAV file")
+  const kept = [head.subarray(0, RIFF_HEADER_BYTES)]
+  let at = RIFF_HEADER_BYTES
+  while (at + CHUNK_HEADER_BYTES <= head.length) {
+    const name = head.toString("latin1", at, at + 4)
+    if (name === "data") return Buffer.concat([...kept, head.subarray(at)])
+    const length = head.readUInt32LE(at + 4)
+    const end = at + CHUNK_HEADER_BYTES + length + (length % 2)
+    if (name === "fmt ") kept.push(head.subarray(at, end))
+    at = end
+  }
+  return undefined
+}

@@ -1,0 +1,48 @@
+/** The check of `doctor` that does the real thing: one engine process, the chosen model, a recording of four words. */
+import { samplesFromWav } from "../audio/files.ts"
+import { openProvider } from "../engines/index.ts"
+import { silentLog } from "../log.ts"
+import clipFile from "./doctor.wav" with { type: "file" }
+import type { Finding } from "./doctor-checks.ts"
+import type { Program } from "./program.ts"
+import { showDownload } from "./progress.ts"
+import { reasonOf } from "./reason.ts"
+
+/** "go forward ten meters", from the test data of PocketSphinx; its licence lies beside it. */
+const CLIP_WORD = /forward/i
+
+export async function checkEngine(program: Omit<Program, "log">): Promise<Finding[]> {
+  const { settings, stop } = program
+  if (settings.STT_PROVIDER !== "whisper") return []
+  const download = showDownload({ ...program, log: silentLog })
+  const startedAt = performance.now()
+  const provider = await openProvider({ ...program, engines: 1, onDownload: download.onProgress, log: silentLog })
+  if (provider.kind !== "transcriber") throw new Error("whisper is a transcriber")
+  const { transcriber } = provider
+  try {
+    const samples = await samplesFromWav(Bun.file(clipFile).stream())
+    await transcriber.ready()
+    const readyAt = performance.now()
+    const { text } = await transcriber.transcribe({ samples, language: "en" }, stop)
+    const took = `ready after ${Math.round(readyAt - startedAt)} ms, a clip of 2.8 s took ${Math.round(performance.now() - readyAt)} ms`
+    if (CLIP_WORD.test(text)) return [{ level: "ok", text: `engine with model ${transcriber.model}: ${took}` }]
+    return [
+      {
+        level: "warning",
+        text: `engine with model ${transcriber.model}: ${took}, but it misheard the clip`,
+        remedy: "an English model hears it; WHISPER_MODEL=base is the model that we test",
+      },
+    ]
+  } catch (error) {
+    return [
+      {
+        level: "problem",
+        text: `engine with model ${settings.WHISPER_MODEL}: ${reasonOf(error)}`,
+        remedy: "see the lines above; WHISPER_MODEL=base needs no network",
+      },
+    ]
+  } finally {
+    download.end()
+    await transcriber.close()
+  }
+}

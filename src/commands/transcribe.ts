@@ -1,0 +1,108 @@
+/**
+ * `transcribe`: the words of WAV files, in order, one line a file (or one JSON object a file). A file that fails costs only
+ * itself: its reason goes to stderr and the exit code is 1. Knows no model.
+ */
+import { samplesFromWav } from "../audio/files.ts"
+import { msFromSamples } from "../audio/pcm.ts"
+import type { Transcriber } from "../engines/engine.ts"
+import { openProvider } from "../engines/index.ts"
+import { cutAtPauses } from "../engines/whisper/cut.ts"
+import { joinTexts, type Segment, type Transcript } from "../speech/transcript.ts"
+import { enginesThatFit, readMachine } from "./machine.ts"
+import { EXIT, type Program } from "./program.ts"
+import { createBar, showDownload } from "./progress.ts"
+import { reasonOf } from "./reason.ts"
+
+export interface TranscribeOptions {
+  /** Paths; `-` is standard input. */
+  readonly files: readonly string[]
+  readonly json: boolean
+}
+
+export async function transcribe(program: Program, { files, json }: TranscribeOptions): Promise<number> {
+  if (program.settings.STT_PROVIDER === "deepgram") {
+    program.writeError("transcribe needs STT_PROVIDER=faster_whisper or groq: deepgram is used for live streams only")
+    return EXIT.badSettings
+  }
+  let opened: Opened | undefined
+  let code: number = EXIT.drained
+  try {
+    for (const file of files) {
+      if (program.stop.aborted) return EXIT.failed
+      try {
+        const samples = await samplesFromWav(bytesOf(file))
+        opened ??= await open(program, files.length === 1 ? samples : undefined)
+        const transcript = await transcribeLong(samples, file, opened, program)
+        program.write(json ? JSON.stringify(report(file, samples, transcript)) : transcript.text)
+      } catch (error) {
+        opened?.download.end()
+        program.writeError(`${file}: ${reasonOf(error)}`)
+        code = EXIT.failed
+      }
+    }
+  } finally {
+    await opened?.transcriber.close()
+  }
+  return code
+}
+
+interface Opened {
+  readonly transcriber: Transcriber
+  readonly download: ReturnType<typeof showDownload>
+}
+
+/** For a single file, no more engines than it has pieces: each takes memory and half a second of a core. */
+async function open(program: Program, onlySamples: Int16Array | undefined): Promise<Opened> {
+  const fitting = program.settings.STT_ENGINES ?? enginesThatFit(readMachine())
+  const engines = onlySamples === undefined ? fitting : Math.min(fitting, cutAtPauses(onlySamples).length)
+  const download = showDownload(program)
+  const provider = await openProvider({ ...program, engines, onDownload: download.onProgress })
+  if (provider.kind !== "transcriber") throw new Error(`${provider.engine.name} hears streams, not files`)
+  return { transcriber: provider.transcriber, download }
+}
+
+/** Piece by piece, so that progress can be shown and any provider's limit on length is kept. */
+async function transcribeLong(samples: Int16Array, file: string, { transcriber, download }: Opened, program: Program): Promise<Transcript> {
+  const { stop, settings } = program
+  await transcriber.ready()
+  download.end()
+  const pieces = cutAtPauses(samples)
+  const bar = pieces.length > 1 ? createBar({ ...program, label: file, unit: "s" }) : undefined
+  const transcripts: Transcript[] = []
+  let doneSamples = 0
+  const rest = pieces.entries()
+  const worker = async () => {
+    for (const [index, piece] of rest) {
+      transcripts[index] = await transcriber.transcribe({ samples: piece, language: settings.STT_LANGUAGE_CODE }, stop)
+      doneSamples += piece.length
+      bar?.set(msFromSamples(doneSamples) / 1000, msFromSamples(samples.length) / 1000)
+    }
+  }
+  bar?.set(0, msFromSamples(samples.length) / 1000)
+  try {
+    await Promise.all(Array.from({ length: transcriber.concurrency }, worker))
+  } finally {
+    bar?.end()
+  }
+  return joinTranscripts(pieces, transcripts)
+}
+
+function joinTranscripts(pieces: readonly Int16Array[], transcripts: readonly Transcript[]): Transcript {
+  let startSamples = 0
+  const segments = transcripts.flatMap((transcript, index) => {
+    const shiftMs = msFromSamples(startSamples)
+    startSamples += pieces[index]?.length ?? 0
+    return transcript.segments.map((segment) => ({ ...segment, startMs: segment.startMs + shiftMs, endMs: segment.endMs + shiftMs }))
+  })
+  const spoken = transcripts.find(({ text, language }) => text !== "" && language !== null)
+  return { text: joinTexts(transcripts.map(({ text }) => text)), language: spoken?.language ?? transcripts[0]?.language ?? null, segments }
+}
+
+function report(file: string, samples: Int16Array, { text, language, segments }: Transcript) {
+  const trimmed = segments.map((segment: Segment) => ({ ...segment, text: segment.text.trim() }))
+  return { file, durationSeconds: msFromSamples(samples.length) / 1000, language, text, segments: trimmed }
+}
+
+function bytesOf(file: string): AsyncIterable<Uint8Array> {
+  return file === "-" ? Bun.stdin.stream() : Bun.file(file).stream()
+}
