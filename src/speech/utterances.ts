@@ -6,7 +6,7 @@ import { msFromSamples } from "../audio/pcm.ts"
 import { type Clock, realClock } from "../clock.ts"
 import { type Engine, EngineError, type Stream, type StreamOptions, type Transcriber } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
-import { finalSeconds, queueWaiting, utterances } from "../metrics.ts"
+import { finalSeconds, utterances } from "../metrics.ts"
 import { createEventQueue } from "./event-queue.ts"
 import type { EndCause, FinalEvent, SpeechEvent } from "./events.ts"
 import { createGathering } from "./gathering.ts"
@@ -116,9 +116,7 @@ function openStream(transcriber: Transcriber, options: LiftOptions, { language, 
   async function transcribe(pending: Pending): Promise<Transcript | EngineError> {
     let release = () => {}
     try {
-      const permit = permits.take(abort.signal)
-      queueWaiting.set({ engine }, permits.waiting)
-      release = await permit
+      release = await permits.take(abort.signal)
       const samples = pending.samples ?? new Int16Array()
       pending.samples = null
       return await transcriber.transcribe({ samples, language }, abort.signal)
@@ -126,7 +124,6 @@ function openStream(transcriber: Transcriber, options: LiftOptions, { language, 
       return thrown instanceof EngineError ? thrown : unexpected(thrown)
     } finally {
       release()
-      queueWaiting.set({ engine }, permits.waiting)
     }
   }
 

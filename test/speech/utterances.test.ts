@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test"
 import { type Engine, EngineError, type Stream, type Transcriber, type Utterance } from "../../src/engines/engine.ts"
 import { createLog, silentLog } from "../../src/log.ts"
-import { queueWaiting, utterances } from "../../src/metrics.ts"
+import { utterances } from "../../src/metrics.ts"
 import type { SpeechEvent } from "../../src/speech/events.ts"
 import { createPermits, type Permits } from "../../src/speech/permits.ts"
 import type { Segment, Transcript } from "../../src/speech/transcript.ts"
@@ -354,20 +354,6 @@ describe("a stream of a lifted transcriber", () => {
     }
     for await (const event of stream.events) seen.push(event.utterance)
     expect(seen).toEqual([0, 1])
-  })
-
-  test("the gauge of those who wait follows the queue", async () => {
-    const waiting = async () => (await queueWaiting.get()).values.find(({ labels }) => labels.engine === "scripted")?.value
-    const { stream, calls } = lifted({ atOnce: 1 })
-    for (const word of [1, 2]) {
-      stream.accept(said(word))
-      stream.commit()
-    }
-    await soon()
-    expect(await waiting()).toBe(1)
-    calls[0]?.answer()
-    await soon()
-    expect(await waiting()).toBe(0)
   })
 })
 

@@ -1,0 +1,28 @@
+/** Samples as a WAV file in memory, for those who want a file. Writes only; reading is the business of `files.ts`. */
+import { BYTES_PER_SAMPLE, bytesFromSamples, SAMPLE_RATE_HZ } from "./pcm.ts"
+
+export const WAV_HEADER_BYTES = 44
+
+/** PCM s16le, 16 kHz, mono, with the plain header of 44 bytes. */
+export function wavFromSamples(samples: Int16Array): Uint8Array {
+  const data = bytesFromSamples(samples)
+  const wav = new Uint8Array(WAV_HEADER_BYTES + data.byteLength)
+  const view = new DataView(wav.buffer)
+  const word = (at: number, text: string) => new TextEncoder().encodeInto(text, wav.subarray(at))
+
+  word(0, "RIFF")
+  view.setUint32(4, wav.byteLength - 8, true)
+  word(8, "WAVE")
+  word(12, "fmt ")
+  view.setUint32(16, 16, true) // bytes of this chunk
+  view.setUint16(20, 1, true) // PCM
+  view.setUint16(22, 1, true) // channels
+  view.setUint32(24, SAMPLE_RATE_HZ, true)
+  view.setUint32(28, SAMPLE_RATE_HZ * BYTES_PER_SAMPLE, true)
+  view.setUint16(32, BYTES_PER_SAMPLE, true) // a frame of one channel
+  view.setUint16(34, BYTES_PER_SAMPLE * 8, true)
+  word(36, "data")
+  view.setUint32(40, data.byteLength, true)
+  wav.set(data, WAV_HEADER_BYTES)
+  return wav
+}
