@@ -27,30 +27,37 @@ function say(id: number, text: string) {
 
 function load() {
   const script = process.env.SCRIPT_LOAD ?? "ok"
-  if (script === "refuse") return send({ type: "failed", id: null, code: "unavailable", message: "the model\nis not there" })
-  if (script === "refuse but first" && !first("loaded")) {
-    return send({ type: "failed", id: null, code: "unavailable", message: "only one may load" })
-  }
-  if (script === "die") return die()
-  if (script === "hang") return
-  send({ type: "ready", loadMs: 1, warmUpMs: 100 })
+  if (script === "refuse") send({ type: "failed", id: null, code: "unavailable", message: "the model\nis not there" })
+  else if (script === "refuse but first" && !first("loaded")) send({ type: "failed", id: null, code: "unavailable", message: "no" })
+  else if (script === "die") die()
+  else if (script !== "hang") send({ type: "ready", loadMs: 1, warmUpMs: 100 })
 }
 
 function recognise({ id, samples, language }: Recognise) {
-  if (language === "pid") return say(id, String(process.pid))
-  if (language === "die") return die()
-  if (language === "die once") return first("died") ? die() : say(id, String(process.pid))
-  if (language === "exit") {
-    console.error("x".repeat(5_000))
-    console.error("the last line")
-    process.exit(3)
+  switch (language) {
+    case "pid":
+      return say(id, String(process.pid))
+    case "die":
+      return die()
+    case "die once":
+      return first("died") ? die() : say(id, String(process.pid))
+    case "exit":
+      console.error("x".repeat(5_000))
+      console.error("the last line")
+      return process.exit(3)
+    case "fail":
+      return send({ type: "failed", id, code: "unavailable", message: "cannot" })
+    case "telemetry":
+      return say(id, String(process.env.ORT_DISABLE_TELEMETRY))
+    case "buffer":
+      return say(id, String(samples.buffer.byteLength))
+    case "hang":
+      return
+    case "until cancelled":
+      return waiting.set(id, () => send({ type: "failed", id, code: "aborted", message: "cancelled" }))
+    default:
+      return say(id, String(samples[0]))
   }
-  if (language === "fail") return send({ type: "failed", id, code: "unavailable", message: "cannot" })
-  if (language === "telemetry") return say(id, String(process.env.ORT_DISABLE_TELEMETRY))
-  if (language === "buffer") return say(id, String(samples.buffer.byteLength))
-  if (language === "hang") return
-  if (language === "until cancelled") return waiting.set(id, () => send({ type: "failed", id, code: "aborted", message: "cancelled" }))
-  return say(id, String(samples[0]))
 }
 
 process.on("disconnect", () => process.exit(0))

@@ -22,6 +22,12 @@ export function runEngine(): Promise<void> {
   process.on("SIGINT", () => {})
   process.on("SIGTERM", () => {})
   process.on("disconnect", () => process.exit(0))
+  for (const event of ["uncaughtException", "unhandledRejection"] as const) {
+    process.on(event, (error: unknown) => {
+      process.stderr.write(`${event}: ${whereabouts(error)}\n`)
+      process.exit(1)
+    })
+  }
 
   let recogniser: Recogniser | undefined
   let current: { id: number; abort: AbortController } | undefined
@@ -81,14 +87,12 @@ async function embeddedModel(cacheDirs: readonly string[]): Promise<ModelSource>
   return openEmbeddedModel(cacheDirs)
 }
 
-/** One second of a buzz that rises and falls like a syllable or two: enough for encoder and decoder to run once. */
+/**
+ * One second of a quiet tone: enough for encoder and decoder to run once. What sounds like a voice without words makes Whisper
+ * loop, and the full context that cures it leaves 280 MB in the arena of ONNX Runtime.
+ */
 function warmUpSound(): Int16Array {
-  return Int16Array.from({ length: SAMPLE_RATE_HZ }, (_, i) => {
-    const seconds = i / SAMPLE_RATE_HZ
-    const loudness = 4_000 * Math.sin(2 * Math.PI * seconds) ** 2
-    const pitchHz = 120 + 30 * Math.sin(4 * Math.PI * seconds)
-    return loudness * (((pitchHz * seconds) % 1) * 2 - 1)
-  })
+  return Int16Array.from({ length: SAMPLE_RATE_HZ }, (_, i) => 4_000 * Math.sin((2 * Math.PI * 440 * i) / SAMPLE_RATE_HZ))
 }
 
 function send(message: FromEngine) {
@@ -96,9 +100,20 @@ function send(message: FromEngine) {
 }
 
 function failure(id: number | null, error: unknown): Failed {
-  const code = error instanceof EngineError ? error.code : "unavailable"
-  const text = error instanceof Error ? error.message : String(error)
-  return { type: "failed", id, code, message: text.replace(/\s+/g, " ").trim().slice(0, 300) }
+  if (error instanceof EngineError) return { type: "failed", id, code: error.code, message: oneLine(error.message) }
+  // What went wrong with a model is told in full; what went wrong with a piece could quote it.
+  const message = id === null && error instanceof Error ? error.message : `the engine failed: ${whereabouts(error)}`
+  return { type: "failed", id, code: "unavailable", message: oneLine(message) }
+}
+
+/** What was thrown and where, without its message, in which words could stand. */
+function whereabouts(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error
+  return [error.name, error.stack?.split("\n").find((line) => /^\s+at /.test(line))].join(" ")
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, " ").trim().slice(0, 300)
 }
 
 function createCollector() {

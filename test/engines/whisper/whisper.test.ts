@@ -1,0 +1,222 @@
+/** With the real model in real processes: what the scripted engine of pool.test.ts cannot show. */
+import { afterAll, describe, expect, test } from "bun:test"
+import { join } from "node:path"
+import { joinSamples, msFromSamples } from "../../../src/audio/pcm.ts"
+import { EngineError, type Transcriber } from "../../../src/engines/engine.ts"
+import type { ModelChoice } from "../../../src/engines/whisper/models.ts"
+import { createWhisper, type WhisperOptions } from "../../../src/engines/whisper/whisper.ts"
+import { clip, words } from "../../support/clips.ts"
+import { tapLog } from "../../support/log.ts"
+
+const TIMEOUT_MS = 60_000
+const READY = "engine process ready"
+const support = join(import.meta.dir, "../../support")
+const never = new AbortController().signal
+
+const AUSTEN = "ps_sense_and_sensibility_01_austen_64kb-0870"
+const AUSTEN_WORDS = "and mr john dashwood had then leisure to consider how much there might be prudently in his power to do for them"
+
+const opened: Transcriber[] = []
+afterAll(() => Promise.all(opened.map((whisper) => whisper.close())))
+
+function open(options: Partial<WhisperOptions> = {}) {
+  const tap = tapLog()
+  const whisper = createWhisper({
+    model: { kind: "embedded" },
+    modelName: "base",
+    engines: 1,
+    threads: 1,
+    cacheDirs: [],
+    noSpeechThreshold: 0.7,
+    engineCommand: [process.execPath, join(support, "engine-process.ts")],
+    env: process.env,
+    log: tap.log,
+    ...options,
+  })
+  opened.push(whisper)
+  const say = async (samples: Int16Array, signal = never) => words((await whisper.transcribe({ samples, language: "en" }, signal)).text)
+  return { whisper, tap, say }
+}
+
+async function failure(promise: Promise<unknown>): Promise<EngineError> {
+  const error = await promise.then(
+    () => new Error("it did not reject"),
+    (error) => error,
+  )
+  expect(error).toBeInstanceOf(EngineError)
+  return error
+}
+
+const kill = (line: Record<string, unknown>) => process.kill(Number(line.pid), "SIGKILL")
+
+/** Long enough for the piece to be in the encoder, far too short for its words. */
+const midUtterance = () => Bun.sleep(40)
+
+describe("two engines", () => {
+  const { whisper, tap, say } = open({ engines: 2 })
+
+  test(
+    "twenty utterances come back, each with its own words",
+    async () => {
+      const said = {
+        [AUSTEN]: AUSTEN_WORDS,
+        "ast_en_agent-pass": "please enter your password followed by the pound key",
+        "ast_en_conf-kicked": "you have been kicked from this conference",
+        "ps_sense_and_sensibility_01_austen_64kb-0930": "he might even have been made amiable himself",
+      }
+      const ids = Array.from({ length: 5 }, () => Object.entries(said)).flat()
+      const heard = await Promise.all(ids.map(async ([id]) => say(await clip(id))))
+      expect(heard).toEqual(ids.map(([, text]) => text))
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
+    "silence and no audio at all are text without words",
+    async () => {
+      const silence = await clip("ns_silence_0.4s")
+      expect(await whisper.transcribe({ samples: silence, language: "en" }, never)).toMatchObject({ text: "", segments: [] })
+      expect(await whisper.transcribe({ samples: new Int16Array(0), language: "auto" }, never)).toEqual({
+        text: "",
+        language: null,
+        segments: [],
+      })
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
+    "an utterance longer than Whisper hears at once keeps all its words, and times count from its start",
+    async () => {
+      const austen = ["0870", "0880", "0890", "0920", "0930"].map((number) => `ps_sense_and_sensibility_01_austen_64kb-${number}`)
+      const clips = await Promise.all([...austen, "arctic_a0009", "ast_en_conf-kicked"].map(clip))
+      const pause = new Int16Array(8_000)
+      const samples = joinSamples(clips.flatMap((samples) => [samples, pause]))
+      const { text, segments, language } = await whisper.transcribe({ samples, language: "en" }, never)
+      const heard = words(text)
+      const phrases = [
+        "john dashwood had then leisure",
+        "ill disposed young man",
+        "is to be ill disposed",
+        "made amiable himself",
+        "turned sharply",
+      ]
+      for (const phrase of phrases) expect(heard).toContain(phrase)
+      expect(heard).toEndWith("you have been kicked from this conference")
+      expect(text).toBe(text.trim().replace(/\s+/g, " "))
+      expect(language).toBe("en")
+      const starts = segments.map(({ startMs }) => startMs)
+      expect(starts).toEqual(starts.toSorted((a, b) => a - b))
+      expect(starts.at(-1)).toBeGreaterThan(16_000)
+      expect(segments.at(-1)!.endMs).toBe(msFromSamples(samples.length))
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
+    "an engine killed in the middle of an utterance costs no word; neither do both",
+    async () => {
+      const samples = await clip(AUSTEN)
+      await whisper.ready()
+      const lines = tap.lines.filter(({ event }) => event === READY)
+      const both = [say(samples), say(samples)]
+      await midUtterance()
+      for (const line of lines) kill(line)
+      expect(await Promise.all(both)).toEqual([AUSTEN_WORDS, AUSTEN_WORDS])
+      await tap.seen(READY, 4)
+    },
+    TIMEOUT_MS,
+  )
+})
+
+describe("one engine", () => {
+  test(
+    "an abort in the middle of an utterance is answered at once, and the engine goes on to the next",
+    async () => {
+      const { whisper, tap, say } = open()
+      await whisper.ready()
+      const samples = await clip(AUSTEN)
+      const stop = new AbortController()
+      const outcome = failure(whisper.transcribe({ samples, language: "en" }, stop.signal))
+      await midUtterance()
+      stop.abort()
+      expect((await outcome).code).toBe("aborted")
+      expect(await say(samples)).toBe(AUSTEN_WORDS)
+      expect(tap.lines.map(({ event }) => event)).toEqual([READY])
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
+    "words over silence are dropped above the threshold and kept below it",
+    async () => {
+      const silence = new Int16Array(16_000)
+      const keeping = open({ noSpeechThreshold: 1 })
+      const { segments } = await keeping.whisper.transcribe({ samples: silence, language: "en" }, never)
+      expect(segments.length).toBeGreaterThan(0)
+      expect(await open({ noSpeechThreshold: 0.5 }).say(silence)).toBe("")
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
+    "a model that is still on its way is waited for; one that fails is the failure of everything",
+    async () => {
+      const coming = Promise.withResolvers<ModelChoice>()
+      const { whisper, say } = open({ model: coming.promise })
+      const said = say(await clip(AUSTEN))
+      coming.resolve({ kind: "embedded" })
+      await whisper.ready()
+      expect(await said).toBe(AUSTEN_WORDS)
+
+      const failing = open({ model: Promise.reject(new EngineError("unavailable", "no such model")) })
+      expect((await failure(failing.whisper.ready())).message).toBe("no such model")
+      expect((await failure(failing.say(new Int16Array(160)))).message).toBe("no such model")
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
+    "a folder that holds no model is told in one line, once",
+    async () => {
+      const { whisper, tap } = open({ model: { kind: "folder", path: import.meta.dir } })
+      const error = await failure(whisper.ready())
+      expect(error.code).toBe("unavailable")
+      expect(error.message).toContain(import.meta.dir)
+      expect(error.message).not.toContain("\n")
+      expect(tap.lines.filter(({ event }) => event === "engine process ended")).toHaveLength(1)
+    },
+    TIMEOUT_MS,
+  )
+})
+
+describe("a long utterance", () => {
+  const scripted = { engineCommand: [process.execPath, join(support, "scripted-engine.ts")] }
+  const minute = new Int16Array(60 * 16_000)
+
+  test("leaves an engine to the others", async () => {
+    const { whisper, say } = open({ ...scripted, engines: 2 })
+    const stop = new AbortController()
+    const long = failure(whisper.transcribe({ samples: minute, language: "until cancelled" }, stop.signal))
+    await whisper.ready()
+    expect(await say(new Int16Array(160).fill(7))).toBe("7")
+    stop.abort()
+    expect((await long).code).toBe("aborted")
+  })
+
+  test("fails with its first piece that does, and the engines go on", async () => {
+    const { whisper, say } = open({ ...scripted, engines: 3 })
+    expect((await failure(whisper.transcribe({ samples: minute, language: "fail" }, never))).message).toBe("cannot")
+    expect(await say(new Int16Array(160).fill(7))).toBe("7")
+  })
+
+  test("lets go of its caller's signal", async () => {
+    const { whisper } = open(scripted)
+    const { signal } = new AbortController()
+    const listening = new Set<unknown>()
+    signal.addEventListener = (_type: string, listener: unknown) => void listening.add(listener)
+    signal.removeEventListener = (_type: string, listener: unknown) => void listening.delete(listener)
+    await whisper.transcribe({ samples: minute, language: "echo" }, signal)
+    expect(listening.size).toBe(0)
+  })
+})
