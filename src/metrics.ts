@@ -57,3 +57,9 @@ export const upstreamErrors = new Counter({
   labelNames: ["engine", "code"],
   registers,
 })
+export const audioDroppedSeconds = new Counter({
+  name: "xrx_stt_audio_dropped_seconds_total",
+  help: "Seconds of accepted audio given up without its words, by engine",
+  labelNames: ["engine"],
+  registers,
+})
