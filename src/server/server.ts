@@ -111,6 +111,8 @@ export function startServer(options: ServerOptions): RunningServer {
     port: options.port,
     ...(options.tls && { tls: { cert: options.tls.cert, key: options.tls.key } }),
     development: false,
+    // Without development Bun lets several processes share a port: the second server would take half of the clients in silence.
+    reusePort: false,
     websocket: sockets.websocket,
     fetch: answer,
     error(thrown) {
