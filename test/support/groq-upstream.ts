@@ -34,13 +34,14 @@ export function startGroqUpstream(answer: (asked: Asked, index: number) => Respo
     port: 0,
     idleTimeout: 0,
     async fetch(request) {
-      const form = await request.formData()
+      const body = await request.bytes()
+      const form = await new Response(body, { headers: { "content-type": request.headers.get("content-type") ?? "" } }).formData()
       const file = form.get("file") as File
       const wav = new Uint8Array(await file.arrayBuffer())
       const one: Asked = {
         path: new URL(request.url).pathname,
         headers: request.headers,
-        fields: [...form].map(([name, value]) => [name, typeof value === "string" ? value : `${value.name} ${value.type}`]),
+        fields: [...form].map(([name, value]) => [name, typeof value === "string" ? value : fileOnTheWire(body)]),
         wav,
         samples: samplesFromBytes(wav.subarray(44)),
         hungUp: new Promise((resolve) => request.signal.addEventListener("abort", () => resolve())),
@@ -62,6 +63,12 @@ export function startGroqUpstream(answer: (asked: Asked, index: number) => Respo
       await server.stop(true)
     },
   }
+}
+
+/** File name and type as they were sent: Bun's own reading calls every ".wav" audio/x-wav. */
+function fileOnTheWire(body: Uint8Array): string {
+  const [, name, type] = /filename="([^"]*)"\r\nContent-Type: ([^\r]*)\r\n/.exec(Buffer.from(body).toString("latin1")) ?? []
+  return `${name} ${type}`
 }
 
 /** Takes whole requests off the wire and answers with raw bytes: for HTTP that no server would send. */
