@@ -1,0 +1,129 @@
+import { describe, expect, test } from "bun:test"
+import { connect, connectRaw, socketUrl } from "../support/client.ts"
+import { handClock } from "../support/clock.ts"
+import { answersOnDemand, audio } from "../support/scripted-streams.ts"
+import { serve } from "../support/server.ts"
+
+const GOING_AWAY = { code: 1001, reason: "server shutting down" }
+const LONG_MS = 60_000
+
+describe("drain", () => {
+  test("utterances in flight are answered, then the socket is closed with 1001; idle ones at once", async () => {
+    const { answer, give } = answersOnDemand()
+    const { server, engine } = serve({}, { answer })
+    const [busy, idle] = await Promise.all([connect(socketUrl(server.url)), connect(socketUrl(server.url))])
+    for (const value of [1, 2, 3]) busy.send(audio(value))
+    for (let heard = 0; heard < 3; heard++) await engine.nextHeard()
+    const drained = server.drain(LONG_MS)
+    expect(await idle.closed).toEqual(GOING_AWAY)
+    for (const value of [3, 2, 1]) give(`word ${value}`)
+    expect(await busy.closed).toEqual(GOING_AWAY)
+    expect(busy.received).toEqual(["word 1", "word 2", "word 3"])
+    await drained
+    expect(engine.openNow).toBe(0)
+  })
+
+  test("newcomers are refused and probes are answered until the last word is out", async () => {
+    const { answer, give } = answersOnDemand()
+    const { server, engine } = serve({}, { answer })
+    const client = await connect(socketUrl(server.url))
+    client.send(audio(1))
+    await engine.nextHeard()
+    const drained = server.drain(LONG_MS)
+    const refused = await connectRaw(socketUrl(server.url))
+    expect(refused).toMatchObject({ status: 503, body: "shutting down\n" })
+    expect(refused.headers.get("retry-after")).toBe("1")
+    expect((await fetch(new URL("/healthz", server.url))).status).toBe(200)
+    const ready = await fetch(new URL("/readyz", server.url))
+    expect([ready.status, await ready.text()]).toEqual([503, "not ready: shutting down\n"])
+    give("word 1")
+    await drained
+    await client.closed
+    expect(client.received).toEqual(["word 1"])
+    await expect(fetch(new URL("/healthz", server.url))).rejects.toThrow()
+  })
+
+  test("a reply keeps its hold, so that the client acts on it", async () => {
+    const clock = handClock()
+    const { server, engine } = serve({ minReplyMs: 120, clock })
+    const client = await connect(socketUrl(server.url))
+    client.send(audio(1))
+    await engine.nextHeard()
+    const drained = server.drain(LONG_MS)
+    await new Promise((resolve) => setImmediate(resolve))
+    await clock.advance(119)
+    expect(engine.openNow).toBe(1)
+    await clock.advance(1)
+    expect(await client.closed).toEqual(GOING_AWAY)
+    expect(client.received).toEqual(["word 1"])
+    await drained
+  })
+
+  test("a stream of frames gives the utterance that it had begun", async () => {
+    const { server, tap } = serve({ mode: "frames" }, { endpoints: true })
+    const client = await connect(socketUrl(server.url))
+    client.send(new Uint8Array(new Int16Array([4, 0, 5, 5]).buffer))
+    expect(await client.next()).toBe("word 4")
+    await server.drain(LONG_MS)
+    expect(await client.closed).toEqual(GOING_AWAY)
+    expect(client.received).toEqual(["word 4", "word 5"])
+    expect(await tap.seen("disconnected")).toMatchObject({ ...GOING_AWAY, utterances: 2 })
+  })
+
+  test("at the deadline held replies go out and everybody is closed, answered or not", async () => {
+    const clock = handClock()
+    const { answer, give } = answersOnDemand()
+    const { server, engine } = serve({ minReplyMs: LONG_MS, clock }, { answer })
+    const [held, unanswered] = await Promise.all([connect(socketUrl(server.url)), connect(socketUrl(server.url))])
+    held.send(audio(1))
+    await engine.nextHeard()
+    unanswered.send(audio(2))
+    await engine.nextHeard()
+    const drained = server.drain(5_000)
+    give("word 1")
+    await new Promise((resolve) => setImmediate(resolve))
+    await clock.advance(4_999)
+    expect(engine.openNow).toBe(2)
+    await clock.advance(1)
+    await drained
+    expect([await held.closed, await unanswered.closed]).toEqual([GOING_AWAY, GOING_AWAY])
+    expect([held.received, unanswered.received]).toEqual([["word 1"], []])
+    expect(engine.openNow).toBe(0)
+    expect(clock.waiting).toBe(0)
+  })
+
+  test("a client that leaves during the drain is not waited for", async () => {
+    const { server, engine } = serve({}, { answer: () => new Promise(() => {}) })
+    const client = await connect(socketUrl(server.url))
+    client.send(audio(1))
+    await engine.nextHeard()
+    const drained = server.drain(LONG_MS)
+    client.terminate()
+    await drained
+  })
+
+  test("a second drain joins the first, and a stop ends both", async () => {
+    const { server, engine } = serve({}, { answer: () => new Promise(() => {}) })
+    const client = await connect(socketUrl(server.url))
+    client.send(audio(1))
+    await engine.nextHeard()
+    const both = Promise.all([server.drain(LONG_MS), server.drain(LONG_MS)])
+    await server.stop()
+    await both
+    expect((await client.closed).code).not.toBe(1000)
+    expect(engine.openNow).toBe(0)
+  })
+})
+
+describe("stop", () => {
+  test("cuts everybody off at once and may be called again", async () => {
+    const { server, engine } = serve({}, { answer: () => new Promise(() => {}) })
+    const clients = await Promise.all(Array.from({ length: 10 }, () => connect(socketUrl(server.url))))
+    for (const client of clients) client.send(audio(1))
+    for (const _ of clients) await engine.nextHeard()
+    await server.stop()
+    await server.stop()
+    for (const client of clients) await client.closed
+    expect(engine.closes).toBe(10)
+  })
+})

@@ -1,0 +1,323 @@
+import { afterEach, describe, expect, test } from "bun:test"
+import { createXrxFrames, createXrxUtterances } from "../../src/dialects/xrx.ts"
+import type { Stream } from "../../src/engines/engine.ts"
+import { createSession, PENDING_SAMPLES_MAX, type Session, UTTERANCES_OWED_MAX } from "../../src/server/session.ts"
+import { createEventQueue } from "../../src/speech/event-queue.ts"
+import { type HandClock, handClock } from "../support/clock.ts"
+import { tapLog } from "../support/log.ts"
+import { answersOnDemand, audio, createScriptedStreams, type ScriptOptions, wordOf } from "../support/scripted-streams.ts"
+
+const sessions: Session[] = []
+afterEach(() => {
+  for (const session of sessions.splice(0)) session.close()
+})
+
+interface Options extends ScriptOptions {
+  readonly minReplyMs?: number
+  readonly frames?: boolean
+}
+
+/** A session on a transport that writes down what it was told. */
+function start({ minReplyMs = 0, frames = false, ...script }: Options = {}) {
+  const clock = handClock()
+  const engine = createScriptedStreams({ endpoints: frames, ...script })
+  const tap = tapLog()
+  /** Each call of the transport, with the time it came at. */
+  const wire: string[] = []
+  const note = (text: string) => void wire.push(`${clock.now()} ${text}`)
+  const transport = {
+    sendText: note,
+    pause: () => note("<pause>"),
+    resume: () => note("<resume>"),
+    close: (code: number, reason: string) => note(`<close ${code} ${reason}>`),
+  }
+  const dialect = frames ? createXrxFrames() : createXrxUtterances()
+  const session = createSession({ id: "s1", engine, language: "en", dialect, minReplyMs, transport, clock, log: tap.log })
+  sessions.push(session)
+  return { session, engine, wire, tap, timers: () => clock.waiting, settle, after: (ms: number) => pass(clock, ms) }
+}
+
+/** All promises that can settle have settled. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+async function pass(clock: HandClock, ms: number) {
+  await settle()
+  await clock.advance(ms)
+  await settle()
+}
+
+describe("what comes in", () => {
+  test("no stream is opened before the first audio", async () => {
+    const { session, engine, settle } = start()
+    session.receive("hello")
+    session.receive(new Uint8Array(0))
+    session.receive(new Uint8Array(1))
+    await settle()
+    expect(engine.opened).toEqual([])
+    session.receive(audio(1))
+    session.receive(audio(2))
+    expect(engine.opened).toEqual([{ language: "en", session: "s1" }])
+  })
+
+  test("text is ignored with a debug line that does not repeat it", async () => {
+    const { session, wire, tap, settle } = start()
+    session.receive("my secret words")
+    session.receive(audio(1))
+    await settle()
+    expect(wire).toEqual(["0 word 1"])
+    expect(tap.lines).toHaveLength(1)
+    expect(tap.lines[0]).toMatchObject({ level: "debug", event: "text message ignored", session: "s1", length: 15 })
+    expect(JSON.stringify(tap.lines)).not.toContain("secret")
+  })
+
+  test("replies keep the order of the messages, whichever is understood first", async () => {
+    const { answer, give } = answersOnDemand()
+    const { session, wire, settle } = start({ answer })
+    for (const value of [1, 2, 3]) session.receive(audio(value))
+    give("word 3")
+    give("word 2")
+    await settle()
+    expect(wire).toEqual([])
+    give("word 1")
+    await settle()
+    expect(wire).toEqual(["0 word 1", "0 word 2", "0 word 3"])
+  })
+
+  test("silence and failures send nothing, and the session goes on", async () => {
+    const { answer, give, fail } = answersOnDemand()
+    const { session, wire, settle } = start({ answer: (heard) => (wordOf(heard) === "" ? "" : answer(heard)) })
+    for (const value of [1, 0, 2]) session.receive(audio(value))
+    fail("word 1")
+    give("word 2")
+    await settle()
+    expect(wire).toEqual(["0 word 2"])
+    expect(session.counts).toEqual({ audioSeconds: 0.03, utterances: 3, failed: 1 })
+  })
+
+  test("frames may be cut anywhere, through samples too", async () => {
+    const { session, wire, settle } = start({ frames: true })
+    const bytes = new Uint8Array(new Int16Array([0, 5, 5, 0, 0, 6, 0]).buffer)
+    for (let at = 0; at < bytes.length; at += 3) session.receive(bytes.subarray(at, at + 3))
+    await settle()
+    expect(wire).toEqual(["0 word 5", "0 word 6"])
+  })
+})
+
+describe("the hold of early replies", () => {
+  test("a fast reply waits until its message is old enough", async () => {
+    const { session, after, wire } = start({ minReplyMs: 120 })
+    session.receive(audio(1))
+    await after(119)
+    expect(wire).toEqual([])
+    await after(1)
+    expect(wire).toEqual(["120 word 1"])
+  })
+
+  test("a slow reply is not held, and needs no timer", async () => {
+    const { answer, give } = answersOnDemand()
+    const { session, after, timers, wire } = start({ minReplyMs: 120, answer })
+    session.receive(audio(1))
+    await after(500)
+    give("word 1")
+    await after(0)
+    expect(wire).toEqual(["500 word 1"])
+    expect(timers()).toBe(0)
+  })
+
+  test("each reply is held by the time of its own message, in order", async () => {
+    const { session, after, wire } = start({ minReplyMs: 120 })
+    session.receive(audio(1))
+    await after(50)
+    session.receive(audio(2))
+    await after(10)
+    session.receive(audio(3))
+    await after(1000)
+    expect(wire).toEqual(["120 word 1", "170 word 2", "180 word 3"])
+  })
+
+  test("silence between two replies delays neither", async () => {
+    const { session, after, wire } = start({ minReplyMs: 120 })
+    session.receive(audio(1))
+    session.receive(audio(0))
+    await after(30)
+    session.receive(audio(2))
+    await after(1000)
+    expect(wire).toEqual(["120 word 1", "150 word 2"])
+  })
+
+  test("ends that the engine hears inside a message do not confuse whose time counts", async () => {
+    const { session, after, wire } = start({ minReplyMs: 120, endpoints: true })
+    const twoSentences = new Uint8Array(new Int16Array([1, 0, 2, 0, 3]).buffer)
+    session.receive(twoSentences)
+    await after(60)
+    session.receive(audio(4))
+    await after(1000)
+    expect(wire).toEqual(["120 word 1 word 2 word 3", "180 word 4"])
+  })
+
+  test("held replies can be let go at once", async () => {
+    const { session, after, timers, wire } = start({ minReplyMs: 120 })
+    session.receive(audio(1))
+    session.receive(audio(2))
+    await after(7)
+    session.releaseReplies()
+    expect(wire).toEqual(["7 word 1", "7 word 2"])
+    expect(timers()).toBe(0)
+  })
+})
+
+describe("how much may wait", () => {
+  const minute = () => audio(1, 60 * 16_000)
+
+  test("a client that makes us hold too much is not read from until its words are out", async () => {
+    const { answer, give } = answersOnDemand()
+    const { session, wire, after } = start({ answer })
+    session.receive(audio(1, PENDING_SAMPLES_MAX))
+    expect(session.paused).toBe(false)
+    session.receive(audio(2))
+    expect(session.paused).toBe(true)
+    await after(60_000)
+    give("word 1")
+    await after(0)
+    expect(wire).toEqual(["0 <pause>", "60000 word 1", "60000 <resume>"])
+    expect(session.paused).toBe(false)
+  })
+
+  test("the longest message of the documented client does not pause it", () => {
+    const { session } = start({ answer: () => new Promise(() => {}) })
+    session.receive(new Uint8Array(8_000_000))
+    expect(session.paused).toBe(false)
+  })
+
+  test("many tiny utterances count as much as long ones", async () => {
+    const { session, wire, after } = start()
+    for (let i = 0; i <= UTTERANCES_OWED_MAX; i++) session.receive(audio(1, 1))
+    expect(wire).toEqual(["0 <pause>"])
+    await after(0)
+    expect(wire.filter((line) => line.includes("word"))).toHaveLength(UTTERANCES_OWED_MAX + 1)
+    expect(wire).toContain("0 <resume>")
+  })
+
+  test("a stream that works audio off without an event lets its client go on", async () => {
+    const { session, wire, after, timers } = startOnQuietStream()
+    for (let i = 0; i < 6; i++) session.receive(minute())
+    expect(wire).toEqual(["<pause>"])
+    await after(1000)
+    expect(wire).toEqual(["<pause>", "<resume>"])
+    expect(timers()).toBe(0)
+  })
+
+  /** Its audio is gone after a second, without a word. */
+  function startOnQuietStream() {
+    const clock = handClock()
+    const wire: string[] = []
+    const queue = createEventQueue<never>()
+    let pendingSamples = 0
+    const stream: Stream = {
+      accept(samples) {
+        pendingSamples += samples.length
+        clock.after(900, () => {
+          pendingSamples = 0
+        })
+      },
+      commit() {},
+      finish: queue.end,
+      events: queue.events,
+      get pendingSamples() {
+        return pendingSamples
+      },
+      close: queue.cut,
+    }
+    const engine = { ...createScriptedStreams({ endpoints: true }), open: () => stream }
+    const transport = { sendText() {}, pause: () => wire.push("<pause>"), resume: () => wire.push("<resume>"), close() {} }
+    const { log } = tapLog()
+    const session = createSession({ id: "s1", engine, language: "en", dialect: createXrxFrames(), minReplyMs: 0, transport, clock, log })
+    sessions.push(session)
+    return { session, wire, timers: () => clock.waiting, after: (ms: number) => pass(clock, ms) }
+  }
+})
+
+describe("the end", () => {
+  test("a finished session gives every word that it owes, held ones after their hold, and takes nothing more", async () => {
+    const { answer, give } = answersOnDemand()
+    const { session, after, wire } = start({ minReplyMs: 120, answer })
+    session.receive(audio(1))
+    session.receive(audio(2))
+    let finished = false
+    void session.finish().then(() => {
+      finished = true
+    })
+    session.receive(audio(3))
+    give("word 1")
+    give("word 2")
+    await after(119)
+    expect(finished).toBe(false)
+    await after(1)
+    expect(wire).toEqual(["120 word 1", "120 word 2"])
+    expect(finished).toBe(true)
+  })
+
+  test("a finished stream of frames gives the words it had begun", async () => {
+    const { session, wire } = start({ frames: true })
+    session.receive(new Uint8Array(new Int16Array([5, 5]).buffer))
+    await session.finish()
+    expect(wire).toEqual(["0 word 5"])
+  })
+
+  test("a session without audio is finished at once", async () => {
+    await start().session.finish()
+  })
+
+  test("close ends a finish that still waits", async () => {
+    const { session } = start({ answer: () => new Promise(() => {}) })
+    session.receive(audio(1))
+    const finished = session.finish()
+    session.close()
+    await finished
+  })
+
+  test("a late result reaches nobody", async () => {
+    const { answer, give } = answersOnDemand()
+    const { session, engine, wire, after, timers } = start({ minReplyMs: 120, answer })
+    session.receive(audio(1))
+    session.receive(audio(2))
+    give("word 1")
+    await after(0)
+    session.close()
+    give("word 2")
+    await after(1000)
+    expect(wire).toEqual([])
+    expect(engine.openNow).toBe(0)
+    expect(timers()).toBe(0)
+  })
+
+  test("closing twice closes its stream once", () => {
+    const { session, engine } = start()
+    session.receive(audio(1))
+    session.close()
+    session.close()
+    session.receive(audio(2))
+    expect(engine.closes).toBe(1)
+    expect(engine.opened).toHaveLength(1)
+  })
+
+  test("a paused session leaves no timer behind", () => {
+    const { session, timers, wire } = start({ answer: () => new Promise(() => {}) })
+    session.receive(audio(1, PENDING_SAMPLES_MAX + 1))
+    session.close()
+    expect(timers()).toBe(0)
+    expect(wire).toEqual(["0 <pause>"])
+  })
+
+  test("a stream that ends by itself ends the connection with 1011 and an error in the log", async () => {
+    const { session, engine, wire, tap, settle } = start()
+    session.receive(audio(1))
+    await settle()
+    engine.breakStreams()
+    await settle()
+    expect(wire).toEqual(["0 word 1", "0 <close 1011 speech engine gone>"])
+    expect(tap.lines).toEqual([expect.objectContaining({ level: "error", event: "engine stream ended early", engine: "scripted" })])
+  })
+})
