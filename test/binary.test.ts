@@ -3,6 +3,7 @@
  * build; a build takes longer than all other tests together. Some promises need a namespace of their own, so root.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
 import { chmod, mkdir, open, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises"
 import { dirname, join, resolve } from "node:path"
 import { filesBelow, type Home, makeHome, runIn, type Served, serveIn } from "./support/built-file.ts"
@@ -244,11 +245,10 @@ async function flipByte(path: string, at: number) {
   await handle.close()
 }
 
-/** Until its parent has heard of it, a process that ended is still listed. */
+/** Not so a zombie: it ended, and whoever should hear of it does not listen (the first process of many containers). */
 function isRunning(pid: number): boolean {
   try {
-    process.kill(pid, 0)
-    return true
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))
   } catch {
     return false
   }
