@@ -36,9 +36,10 @@ async function* readWav(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Int16A
 
 function decodeChunk(decoding: ReturnType<typeof decoder>, chunk: Uint8Array) {
   try {
-    return decoding.decode(chunk)
+    // The decoder copies by `slice`, which on a Buffer copies nothing.
+    return decoding.decode(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))
   } catch (error) {
-    throw new UnreadableAudio(error instanceof Error ? error.message : "not a readable WAV file")
+    throw new UnreadableAudio(error instanceof TypeError ? error.message : "a damaged WAV file")
   }
 }
 
