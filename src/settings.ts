@@ -26,15 +26,10 @@ const wholeNumber = (min: number, max: number) => z.coerce.number().int().min(mi
 const text = z.string()
 const httpUrl = z.url({ protocol: /^https?$/ })
 /** A comma-separated list of `scheme://host[:port]`. */
-const origins = text.transform((list, context) =>
-  list.split(",").flatMap((part) => {
-    const item = part.trim()
-    if (item === "") return []
-    if (URL.canParse(item) && new URL(item).origin === item.replace(/\/$/, "").toLowerCase()) return [new URL(item).origin]
-    context.addIssue({ code: "custom" })
-    return []
-  }),
-)
+const origins = text
+  .transform((list) => list.split(",").map((item) => item.trim().replace(/\/$/, "")))
+  .refine((items) => items.every((item) => URL.canParse(item) && new URL(item).origin === item.toLowerCase()))
+  .transform((items) => items.map((item) => item.toLowerCase()))
 
 /** Long enough for a sentence in work, shorter than the 10 s after which `docker stop` kills. */
 const DEFAULT_DRAIN_MS = 8000
@@ -55,7 +50,7 @@ const schemas = {
     special: "`base` is inside the program; other names are downloaded once. `tiny`: `base` takes its place where it cannot be had",
   }),
   STT_LANGUAGE_CODE: text
-    .regex(/^(auto|[a-z]{2,3}(-[a-z0-9]{2,8})*)$/i)
+    .regex(/^(auto|[a-z]{2,3}([-_][a-z0-9]{2,8})*)$/i)
     .default("en")
     .register(about, { expects: "a language code such as en, or auto", meaning: "Language of the speech", special: "`auto` detects it" }),
   NO_SPEECH_THRESHOLD: z.coerce.number().min(0).max(1).default(0.7).register(about, {

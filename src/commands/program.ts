@@ -1,6 +1,6 @@
 /**
- * What every command is given by main.ts instead of touching the process itself, and what it may answer. Types and numbers
- * only.
+ * What every command is given by main.ts instead of touching the process itself, and what it may answer. Knows
+ * no command.
  */
 import type { Log } from "../log.ts"
 import type { Environment, Settings } from "../settings.ts"
@@ -21,4 +21,12 @@ export interface Program {
   /** One line, or several, without the last line end. */
   readonly write: (text: string) => void
   readonly writeError: (text: string) => void
+}
+
+/** Resolves once the process is asked to end. */
+export function stopped(stop: AbortSignal): Promise<"stopped"> {
+  return new Promise((resolve) => {
+    if (stop.aborted) resolve("stopped")
+    stop.addEventListener("abort", () => resolve("stopped"), { once: true })
+  })
 }

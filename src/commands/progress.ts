@@ -3,6 +3,7 @@
  * nor models.
  */
 import { Format, SingleBar } from "cli-progress"
+import type { DownloadProgress } from "../engines/whisper/models.ts"
 import type { Log } from "../log.ts"
 
 export interface Bar {
@@ -71,7 +72,7 @@ const BYTES_PER_MB = 1_000_000
 export function showDownload({ terminal, log }: { terminal: boolean; log: Log }) {
   let shown: { file: string; bar: Bar } | undefined
   return {
-    onProgress({ file, loadedBytes, totalBytes }: { file: string; loadedBytes: number; totalBytes: number | null }) {
+    onProgress({ file, loadedBytes, totalBytes }: DownloadProgress) {
       if (shown?.file !== file) {
         shown?.bar.end()
         shown = { file, bar: createBar({ label: `downloading ${file}`, unit: "MB", terminal, log }) }

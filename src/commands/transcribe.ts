@@ -4,12 +4,12 @@
  */
 import { samplesFromWav } from "../audio/files.ts"
 import { msFromSamples } from "../audio/pcm.ts"
-import type { Transcriber } from "../engines/engine.ts"
+import { EngineError, type Transcriber } from "../engines/engine.ts"
 import { openProvider } from "../engines/index.ts"
 import { cutAtPauses } from "../engines/whisper/cut.ts"
 import { joinTexts, type Segment, type Transcript } from "../speech/transcript.ts"
 import { enginesThatFit, readMachine } from "./machine.ts"
-import { EXIT, type Program } from "./program.ts"
+import { EXIT, type Program, stopped } from "./program.ts"
 import { createBar, showDownload } from "./progress.ts"
 import { reasonOf } from "./reason.ts"
 
@@ -64,7 +64,7 @@ async function open(program: Program, onlySamples: Int16Array | undefined): Prom
 /** Piece by piece, so that progress can be shown and any provider's limit on length is kept. */
 async function transcribeLong(samples: Int16Array, file: string, { transcriber, download }: Opened, program: Program): Promise<Transcript> {
   const { stop, settings } = program
-  await transcriber.ready()
+  if ((await Promise.race([transcriber.ready(), stopped(stop)])) === "stopped") throw new EngineError("aborted", "stopped")
   download.end()
   const pieces = cutAtPauses(samples)
   const bar = pieces.length > 1 ? createBar({ ...program, label: file, unit: "s" }) : undefined

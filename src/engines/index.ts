@@ -9,7 +9,7 @@ import type { Environment, Settings } from "../settings.ts"
 import { createPermits } from "../speech/permits.ts"
 import { liftTranscriber } from "../speech/utterances.ts"
 import type { Engine, Transcriber } from "./engine.ts"
-import type { ModelChoice } from "./whisper/models.ts"
+import type { DownloadProgress } from "./whisper/models.ts"
 
 /** What a provider is made of: some give the words of whole utterances, some hear a stream. */
 export type Provider =
@@ -25,7 +25,7 @@ export interface ProviderContext {
   /** Starts this program again as an engine process. */
   readonly engineCommand: readonly string[]
   /** Called while a model is downloaded. */
-  readonly onDownload?: (progress: { file: string; loadedBytes: number; totalBytes: number | null }) => void
+  readonly onDownload?: (progress: DownloadProgress) => void
   readonly log: Log
 }
 
@@ -59,7 +59,7 @@ async function openWhisper({ settings, engines, env, engineCommand, onDownload, 
     log,
   })
   const transcriber = createWhisper({
-    model: modelName === OLD_DEFAULT ? found.catch((error: unknown) => embeddedInstead(error, log)) : found,
+    model: found,
     modelName,
     engines,
     threads: settings.STT_THREADS,
@@ -70,15 +70,6 @@ async function openWhisper({ settings, engines, env, engineCommand, onDownload, 
     log,
   })
   return { kind: "transcriber", transcriber }
-}
-
-/** The Python service's default size: its env files still name it where nobody chose it. */
-const OLD_DEFAULT = "tiny"
-
-function embeddedInstead(error: unknown, log: Log): ModelChoice {
-  const reason = error instanceof Error ? error.message : String(error)
-  log.warn("model replaced", { wanted: OLD_DEFAULT, used: "base, the embedded model", reason })
-  return { kind: "embedded" }
 }
 
 async function openGroq({ settings, log }: ProviderContext): Promise<Provider> {
