@@ -1,0 +1,197 @@
+import { describe, expect, test } from "bun:test"
+import { type Environment, parseSettings } from "../src/settings.ts"
+
+function accepted(source: Environment) {
+  const result = parseSettings(source)
+  if (!result.ok) throw new Error(result.faults.join("\n"))
+  return result
+}
+
+const settings = (source: Environment) => accepted(source).settings
+const warnings = (source: Environment) => accepted(source).warnings
+
+function faults(source: Environment): string[] {
+  const result = parseSettings(source)
+  return result.ok ? [] : result.faults
+}
+
+describe("without any setting", () => {
+  test("the embedded Whisper answers whole utterances on port 8000", () => {
+    expect(settings({})).toEqual({
+      STT_PROVIDER: "whisper",
+      WHISPER_MODEL: "base",
+      STT_LANGUAGE_CODE: "en",
+      NO_SPEECH_THRESHOLD: 0.7,
+      HOST: "0.0.0.0",
+      PORT: 8000,
+      STT_MODE: "utterance",
+      STT_MIN_REPLY_MS: 120,
+      STT_THREADS: 1,
+      STT_MAX_SESSIONS: 1000,
+      STT_QUEUE_MAX: 64,
+      STT_DRAIN_MS: 8000,
+      STT_OFFLINE: false,
+      LOG_LEVEL: "info",
+    })
+    expect(warnings({})).toEqual([])
+  })
+})
+
+describe("an env file", () => {
+  test("may leave quotes, blanks and comments in the values", () => {
+    const source = {
+      STT_PROVIDER: '"groq" # or deepgram',
+      GROQ_STT_API_KEY: "'gsk_1#2'",
+      STT_LANGUAGE_CODE: "  de\t# Deutsch",
+      PORT: " 8001 ",
+      WHISPER_MODEL: "/models/with # inside",
+    }
+    expect(settings(source)).toMatchObject({
+      STT_PROVIDER: "groq",
+      GROQ_STT_API_KEY: "gsk_1#2",
+      STT_LANGUAGE_CODE: "de",
+      PORT: 8001,
+      WHISPER_MODEL: "/models/with",
+    })
+  })
+
+  test.each(["", "   ", '""', "''", "# nothing yet", '"" # nothing yet'])("leaves a setting unset with the value %j", (value) => {
+    expect(settings({ WHISPER_MODEL: value, PORT: value, DG_API_KEY: value, STT_API_KEYS: value })).toEqual(settings({}))
+  })
+
+  test("shared with the other services of xRx brings neither faults nor warnings", () => {
+    expect(
+      warnings({ STT_HOST: "xrx-stt", STT_PORT: "8001", STT_PATH: "/api/v1/ws", STT_WAIT_MS: "250", STT_SAMPLE_RATE: "16000" }),
+    ).toEqual([])
+  })
+})
+
+describe("the provider", () => {
+  test.each([
+    ["faster_whisper", "whisper"],
+    ["whisper", "whisper"],
+  ] as const)("%s is the Whisper inside", (name, provider) => {
+    expect(settings({ STT_PROVIDER: name }).STT_PROVIDER).toBe(provider)
+  })
+
+  test("of an unknown name is refused with the names that are known", () => {
+    expect(faults({ STT_PROVIDER: "azure" })).toEqual(['STT_PROVIDER: expected faster_whisper, whisper, groq or deepgram, got "azure"'])
+  })
+
+  test("in the cloud needs its own key", () => {
+    expect(faults({ STT_PROVIDER: "groq", DG_API_KEY: "k" })).toEqual(["GROQ_STT_API_KEY: required by STT_PROVIDER=groq"])
+    expect(faults({ STT_PROVIDER: "deepgram", GROQ_STT_API_KEY: "k" })).toEqual(["DG_API_KEY: required by STT_PROVIDER=deepgram"])
+  })
+
+  test("in the cloud contradicts STT_OFFLINE", () => {
+    expect(faults({ STT_PROVIDER: "groq", GROQ_STT_API_KEY: "k", STT_OFFLINE: "1" })).toEqual([
+      "STT_OFFLINE: allows no outgoing connection, and STT_PROVIDER=groq is one",
+    ])
+  })
+})
+
+describe("the mode", () => {
+  test("is frames for deepgram, which may be told otherwise", () => {
+    expect(settings({ STT_PROVIDER: "deepgram", DG_API_KEY: "k" }).STT_MODE).toBe("frames")
+    expect(settings({ STT_PROVIDER: "deepgram", DG_API_KEY: "k", STT_MODE: "utterance" }).STT_MODE).toBe("utterance")
+  })
+
+  test("frames is refused for providers that hear no end of an utterance", () => {
+    expect(faults({ STT_MODE: "frames" })).toEqual([
+      "STT_MODE: frames needs STT_PROVIDER=deepgram in this version; whisper takes whole utterances",
+    ])
+    expect(faults({ STT_MODE: "frames", STT_PROVIDER: "groq", GROQ_STT_API_KEY: "k" })).toHaveLength(1)
+  })
+
+  test("events is refused", () => {
+    expect(faults({ STT_MODE: "events" })).toEqual(['STT_MODE: expected utterance or frames, got "events"'])
+  })
+})
+
+describe("faults", () => {
+  test("come all at once", () => {
+    const found = faults({
+      STT_PROVIDER: "groq",
+      PORT: "80.5",
+      STT_QUEUE_MAX: "-1",
+      LOG_LEVEL: "loud",
+      TLS_CERT: "cert.pem",
+      STT_OFFLINE: "maybe",
+    })
+    expect(found.map((fault) => fault.split(":")[0]).toSorted()).toEqual([
+      "GROQ_STT_API_KEY",
+      "LOG_LEVEL",
+      "PORT",
+      "STT_OFFLINE",
+      "STT_QUEUE_MAX",
+      "TLS_KEY",
+    ])
+  })
+
+  test.each([
+    ["PORT", "65536"],
+    ["PORT", "http"],
+    ["PORT", "Infinity"],
+    ["NO_SPEECH_THRESHOLD", "1.1"],
+    ["STT_ENGINES", "0"],
+    ["STT_THREADS", "two"],
+    ["STT_LANGUAGE_CODE", "English"],
+    ["STT_MIN_REPLY_MS", "120ms"],
+    ["STT_ALLOWED_ORIGINS", "*"],
+    ["STT_ALLOWED_ORIGINS", "https://a.example,b.example"],
+    ["STT_ALLOWED_ORIGINS", "https://a.example/page"],
+    ["STT_ALLOWED_ORIGINS", ","],
+    ["GROQ_BASE_URL", "localhost:1"],
+    ["DEEPGRAM_BASE_URL", "ftp://localhost"],
+  ])("%s=%s is one", (name, value) => {
+    expect(faults({ [name]: value })).toEqual([expect.stringMatching(new RegExp(`^${name}: expected `))])
+  })
+
+  test.each(["STT_API_KEYS", "STT_REQUIRE_KEY", "STT_FALLBACK", "STT_STRICT_MODELS"])("%s is one, whatever it says", (name) => {
+    expect(faults({ [name]: "0" })).toEqual([expect.stringContaining(`${name}: not supported by this version`)])
+  })
+
+  test("never show what may be secret", () => {
+    const secret = "s3cr3t value"
+    const source = {
+      STT_API_KEYS: secret,
+      GROQ_BASE_URL: secret,
+      DEEPGRAM_BASE_URL: secret,
+      GROQ_STT_API_KEY: secret,
+      DG_API_KEY: secret,
+      PORT: "x",
+    }
+    expect(faults(source).join("\n")).not.toContain(secret)
+    expect(faults(source)).toHaveLength(4)
+  })
+})
+
+describe("names", () => {
+  test("LOG_SPEECH_THRESHOLD is a second name of NO_SPEECH_THRESHOLD, which wins with a warning", () => {
+    expect(settings({ LOG_SPEECH_THRESHOLD: "0.4" }).NO_SPEECH_THRESHOLD).toBe(0.4)
+    const both = { LOG_SPEECH_THRESHOLD: "0.4", NO_SPEECH_THRESHOLD: "0.5" }
+    expect(settings(both).NO_SPEECH_THRESHOLD).toBe(0.5)
+    expect(warnings(both)).toEqual(["LOG_SPEECH_THRESHOLD and NO_SPEECH_THRESHOLD differ: NO_SPEECH_THRESHOLD counts"])
+  })
+
+  test("that we do not know are named with the nearest that we do", () => {
+    expect(warnings({ STT_MAX_SESSION: "5", STT_LANGUAGE: "de" })).toEqual([
+      "STT_MAX_SESSION is not a setting of ours and is ignored; did you mean STT_MAX_SESSIONS?",
+      "STT_LANGUAGE is not a setting of ours and is ignored; did you mean STT_LANGUAGE_CODE?",
+    ])
+  })
+})
+
+test("origins are compared as browsers send them: without a last slash, in lower case", () => {
+  expect(settings({ STT_ALLOWED_ORIGINS: "https://App.Example.com/, http://localhost:3000" }).STT_ALLOWED_ORIGINS).toEqual([
+    "https://app.example.com",
+    "http://localhost:3000",
+  ])
+})
+
+test("an http base address may be given for each provider, for Deepgram also a socket's", () => {
+  expect(settings({ GROQ_BASE_URL: "http://127.0.0.1:9", DEEPGRAM_BASE_URL: "ws://127.0.0.1:9" })).toMatchObject({
+    GROQ_BASE_URL: "http://127.0.0.1:9",
+    DEEPGRAM_BASE_URL: "ws://127.0.0.1:9",
+  })
+})
