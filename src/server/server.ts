@@ -34,7 +34,10 @@ export interface ServerOptions {
 
 export interface RunningServer {
   readonly url: URL
-  /** No new sockets; utterances in flight are answered, sockets closed 1001; all is stopped `deadlineMs` from now at the latest. */
+  /**
+   * No new sockets; utterances in flight are answered, sockets closed 1001; all is stopped `deadlineMs` from now at the latest.
+   * May be called again for an earlier deadline.
+   */
   drain(deadlineMs: number): Promise<void>
   /** Cuts everything off at once. Idempotent; also ends a drain. */
   stop(): Promise<void>
@@ -52,7 +55,6 @@ export function startServer(options: ServerOptions): RunningServer {
   const readiness = watchReadiness(engine)
   collectProcessMetrics()
   let draining = false
-  let drained: Promise<void> | undefined
 
   /** Why a whole class of newcomers is turned away now, if it is. */
   function whyClosed(): { reason: string; text: string } | undefined {
@@ -121,23 +123,17 @@ export function startServer(options: ServerOptions): RunningServer {
     },
   })
 
-  async function drainThenStop(deadlineMs: number) {
-    await sockets.drain(deadlineMs)
-    await stop()
-  }
-
   async function stop() {
     draining = true
-    sockets.terminateAll()
     await server.stop(true)
   }
 
   return {
     url: server.url,
-    drain(deadlineMs) {
+    async drain(deadlineMs) {
       draining = true
-      drained ??= drainThenStop(deadlineMs)
-      return drained
+      await sockets.drain(deadlineMs)
+      await stop()
     },
     stop,
   }

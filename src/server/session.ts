@@ -72,7 +72,6 @@ export function createSession({ id, engine, language, dialect, minReplyMs, trans
   let reading: Promise<void> = Promise.resolve()
   let finishing = false
   let closed = false
-  const gone = Promise.withResolvers<void>()
 
   /** When the message of each commit came whose terminator is still owed; oldest first. */
   const committedAtMs: number[] = []
@@ -161,7 +160,7 @@ export function createSession({ id, engine, language, dialect, minReplyMs, trans
     finish() {
       finishing = true
       stream?.finish()
-      return Promise.race([reading.then(replies.empty), gone.promise])
+      return reading.then(replies.empty)
     },
     releaseReplies: replies.release,
     get counts() {
@@ -176,7 +175,6 @@ export function createSession({ id, engine, language, dialect, minReplyMs, trans
       cancelLook?.()
       replies.close()
       stream?.close()
-      gone.resolve()
     },
   }
 }

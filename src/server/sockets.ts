@@ -38,8 +38,6 @@ export interface Sockets {
   readonly count: number
   /** As RunningServer.drain, of the sockets. */
   drain(deadlineMs: number): Promise<void>
-  /** Ends all of them at once, and all work for them. */
-  terminateAll(): void
 }
 
 type Socket = Bun.ServerWebSocket<Admitted>
@@ -166,9 +164,6 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
       return clients.size
     },
     drain: (deadlineMs) => drainAll([...clients].map(leaving), { deadlineMs, clock }),
-    terminateAll() {
-      for (const socket of [...clients.keys()]) cut(socket, "server stopped")
-    },
   }
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
-import { connect, connectRaw, socketUrl } from "../support/client.ts"
+import { PENDING_SAMPLES_MAX } from "../../src/server/session.ts"
+import { connect, connectRaw, OPCODE, socketUrl } from "../support/client.ts"
 import { handClock } from "../support/clock.ts"
 import { answersOnDemand, audio } from "../support/scripted-streams.ts"
 import { serve } from "../support/server.ts"
@@ -57,6 +58,7 @@ describe("drain", () => {
     expect(await client.closed).toEqual(GOING_AWAY)
     expect(client.received).toEqual(["word 1"])
     await drained
+    expect(clock.waiting).toBe(0)
   })
 
   test("a stream of frames gives the utterance that it had begun", async () => {
@@ -92,6 +94,22 @@ describe("drain", () => {
     expect(clock.waiting).toBe(0)
   })
 
+  test("a client that reads slowly still gets the end of its words, and the close after them", async () => {
+    const moreThanKernelsBuffer = "word ".repeat(3_200_000).trimEnd()
+    const { server, engine } = serve({}, { answer: () => moreThanKernelsBuffer })
+    const slow = await connectRaw(socketUrl(server.url))
+    slow.pause()
+    slow.sendFrame(OPCODE.binary, audio(1))
+    await engine.nextHeard()
+    const drained = server.drain(LONG_MS)
+    // Had the drain not waited for the client, nobody would answer any more.
+    expect((await fetch(new URL("/healthz", server.url))).status).toBe(200)
+    slow.resume()
+    expect((await slow.nextFrame()).payload.length).toBe(moreThanKernelsBuffer.length)
+    expect((await slow.nextFrame()).payload.readUInt16BE(0)).toBe(GOING_AWAY.code)
+    await drained
+  })
+
   test("a client that leaves during the drain is not waited for", async () => {
     const { server, engine } = serve({}, { answer: () => new Promise(() => {}) })
     const client = await connect(socketUrl(server.url))
@@ -102,25 +120,42 @@ describe("drain", () => {
     await drained
   })
 
-  test("a second drain joins the first, and a stop ends both", async () => {
-    const { server, engine } = serve({}, { answer: () => new Promise(() => {}) })
+  test("a second drain may shorten the first", async () => {
+    const clock = handClock()
+    const { server, engine } = serve({ clock }, { answer: () => new Promise(() => {}) })
     const client = await connect(socketUrl(server.url))
     client.send(audio(1))
     await engine.nextHeard()
-    const both = Promise.all([server.drain(LONG_MS), server.drain(LONG_MS)])
-    await server.stop()
+    const both = Promise.all([server.drain(LONG_MS), server.drain(1_000)])
+    await clock.advance(1_000)
     await both
-    expect((await client.closed).code).not.toBe(1000)
+    expect(await client.closed).toEqual(GOING_AWAY)
+    expect(clock.waiting).toBe(0)
+  })
+
+  test("a stop ends a drain", async () => {
+    const clock = handClock()
+    const { server, engine } = serve({ clock }, { answer: () => new Promise(() => {}) })
+    const client = await connect(socketUrl(server.url))
+    client.send(audio(1))
+    await engine.nextHeard()
+    const drained = server.drain(LONG_MS)
+    await server.stop()
+    await drained
+    expect((await client.closed).code).toBe(1001)
     expect(engine.openNow).toBe(0)
+    expect(clock.waiting).toBe(0)
   })
 })
 
 describe("stop", () => {
-  test("cuts everybody off at once and may be called again", async () => {
-    const { server, engine } = serve({}, { answer: () => new Promise(() => {}) })
+  test("cuts everybody off at once, paused clients too, and may be called again", async () => {
+    const { server, engine, tap } = serve({}, { answer: () => new Promise(() => {}) })
     const clients = await Promise.all(Array.from({ length: 10 }, () => connect(socketUrl(server.url))))
     for (const client of clients) client.send(audio(1))
     for (const _ of clients) await engine.nextHeard()
+    clients[0]!.send(audio(1, PENDING_SAMPLES_MAX))
+    await tap.seen("client paused")
     await server.stop()
     await server.stop()
     for (const client of clients) await client.closed

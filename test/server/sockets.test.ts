@@ -4,7 +4,7 @@ import { LOOK_EVERY_MS, PING_AFTER_MS, UNANSWERED_PINGS_MAX } from "../../src/se
 import { MESSAGE_BYTES_MAX } from "../../src/server/sockets.ts"
 import { type Client, connect, connectRaw, OPCODE, socketUrl } from "../support/client.ts"
 import { type HandClock, handClock } from "../support/clock.ts"
-import { answersOnDemand, audio, type Heard, wordOf } from "../support/scripted-streams.ts"
+import { answersOnDemand, audio, createScriptedStreams, type Heard, wordOf } from "../support/scripted-streams.ts"
 import { serve } from "../support/server.ts"
 
 const MIB = 1024 * 1024
@@ -113,6 +113,23 @@ describe("clients beside each other", () => {
     expect(engine.openNow).toBe(1)
     give("word 1")
     expect(await first.next()).toBe("word 1")
+  })
+
+  test("a mistake of ours costs the one client whose message met it", async () => {
+    const engine = createScriptedStreams()
+    let mistakes = 1
+    const open: typeof engine.open = (options) => {
+      if (mistakes-- > 0) throw new TypeError("a secret is not a function")
+      return engine.open(options)
+    }
+    const { server, tap } = serve({ engine: { ...engine, open } })
+    const [unlucky, other] = await Promise.all([connect(socketUrl(server.url)), connect(socketUrl(server.url))])
+    unlucky.send(audio(1))
+    expect(await unlucky.closed).toEqual({ code: 1011, reason: "internal error" })
+    other.send(audio(2))
+    expect(await other.next()).toBe("word 2")
+    expect(await tap.seen("session broke")).toMatchObject({ level: "error", error: "TypeError" })
+    expect(JSON.stringify(tap.lines)).not.toContain("secret")
   })
 
   test("while one waits for its words others are served", async () => {
