@@ -1,9 +1,11 @@
 import { afterEach, beforeAll, describe, expect, test } from "bun:test"
 import { getEventListeners } from "node:events"
+import { APIConnectionTimeoutError } from "groq-sdk"
 import { samplesFromBytes } from "../../src/audio/pcm.ts"
 import { wavFromSamples } from "../../src/audio/wav.ts"
 import { EngineError, type Transcriber } from "../../src/engines/engine.ts"
 import { createGroq } from "../../src/engines/groq.ts"
+import { failureOf as failureOfThrown } from "../../src/engines/groq-failures.ts"
 import { silentLog } from "../../src/log.ts"
 import { upstreamErrors } from "../../src/metrics.ts"
 import { createPermits } from "../../src/speech/permits.ts"
@@ -50,6 +52,16 @@ function calling(upstream: { url: string; stop(): unknown }, options: Partial<Pa
   callers.push(caller)
   stops.push(() => upstream.stop())
   return caller
+}
+
+/** It waits for just so long before it asks again: the clock holds that wait beside the deadline. */
+async function expectWait({ clock, tap }: Caller, waitMs: number): Promise<void> {
+  expect(await tap.seen(AGAIN)).toMatchObject({ level: "warn", engine: "groq", waitMs })
+  expect(clock.waiting).toBe(2)
+  if (waitMs > 0) await clock.advance(waitMs - 1)
+  expect(clock.waiting).toBe(2)
+  await clock.advance(1)
+  expect(clock.waiting).toBe(1)
 }
 
 async function failureOf(promise: Promise<unknown>): Promise<EngineError> {
@@ -260,10 +272,8 @@ describe("a refusal of groq", () => {
       const upstream = startGroqUpstream((asked, index) => (index === 0 ? new Response("<html>", { status }) : hearing(asked)))
       const caller = calling(upstream)
       const answer = caller.ask()
-      expect(await caller.tap.seen(AGAIN)).toMatchObject({ level: "warn", engine: "groq", code, providerCode: `${status}`, waitMs: 500 })
-      await caller.clock.advance(499)
-      expect(upstream.asked).toHaveLength(1)
-      await caller.clock.advance(1)
+      expect(await caller.tap.seen(AGAIN)).toMatchObject({ code, providerCode: `${status}` })
+      await expectWait(caller, 500)
       expect((await answer).text).toStartWith("words")
       expect(upstream.asked).toHaveLength(2)
       expect(upstream.asked[1]?.wav).toEqual(wavFromSamples(speech))
@@ -284,10 +294,7 @@ describe("a refusal of groq", () => {
     const upstream = startGroqUpstream((asked, index) => (index === 0 ? refusal(429, {}, { "retry-after": "1" }) : hearing(asked)))
     const caller = calling(upstream)
     const answer = caller.ask()
-    expect(await caller.tap.seen(AGAIN)).toMatchObject({ waitMs: 1000 })
-    await caller.clock.advance(999)
-    expect(upstream.asked).toHaveLength(1)
-    await caller.clock.advance(1)
+    await expectWait(caller, 1000)
     expect((await answer).text).toStartWith("words")
   })
 
@@ -296,8 +303,7 @@ describe("a refusal of groq", () => {
     const upstream = startGroqUpstream((asked, index) => (index === 0 ? refusal(429, {}, headers) : hearing(asked)))
     const caller = calling(upstream)
     const answer = caller.ask()
-    expect(await caller.tap.seen(AGAIN)).toMatchObject({ waitMs: 3000 })
-    await caller.clock.advance(3000)
+    await expectWait(caller, 3000)
     expect((await answer).text).toStartWith("words")
   })
 
@@ -306,8 +312,7 @@ describe("a refusal of groq", () => {
     const upstream = startGroqUpstream((asked, index) => (index === 0 ? refusal(503, {}, headers) : hearing(asked)))
     const caller = calling(upstream)
     const answer = caller.ask()
-    expect(await caller.tap.seen(AGAIN)).toMatchObject({ waitMs: 0 })
-    await caller.clock.advance(0)
+    await expectWait(caller, 0)
     expect((await answer).text).toStartWith("words")
   })
 
@@ -315,8 +320,7 @@ describe("a refusal of groq", () => {
     const upstream = startGroqUpstream((asked, index) => (index === 0 ? refusal(429, {}, { "retry-after": "soon" }) : hearing(asked)))
     const caller = calling(upstream)
     const answer = caller.ask()
-    expect(await caller.tap.seen(AGAIN)).toMatchObject({ waitMs: 500 })
-    await caller.clock.advance(500)
+    await expectWait(caller, 500)
     await answer
   })
 
@@ -443,6 +447,16 @@ describe("a connection to groq", () => {
     expect(await failure).toMatchObject({ code: "timeout" })
   })
 
+  test("that the system gives up on is a timeout, worth another try", () => {
+    expect(failureOfThrown(new APIConnectionTimeoutError(), KEY)).toMatchObject({ code: "timeout", retryable: true })
+  })
+
+  test("is left to our deadline: the SDK's own is later", async () => {
+    const upstream = startGroqUpstream(hearing)
+    await calling(upstream, { deadlineMs: 90_000 }).ask()
+    expect(Number(upstream.asked[0]?.headers.get("x-stainless-timeout"))).toBeGreaterThan(90)
+  })
+
   test("has a default deadline of 30 s and a tenth of the audio", async () => {
     const upstream = startGroqUpstream(() => new Promise(() => {}))
     const caller = calling(upstream)
@@ -459,7 +473,18 @@ describe("a caller of groq who gives up", () => {
     const caller = calling(upstream)
     caller.abort.abort()
     expect(await caller.refused()).toMatchObject({ code: "aborted" })
+    expect(await failureOf(caller.ask({ samples: new Int16Array() }))).toMatchObject({ code: "aborted" })
     expect(upstream.asked).toHaveLength(0)
+  })
+
+  test("is not counted as an error of groq", async () => {
+    const upstream = startGroqUpstream(() => new Promise(() => {}))
+    const caller = calling(upstream)
+    const failure = caller.refused()
+    await upstream.question(1)
+    caller.abort.abort()
+    await failure
+    expect((await upstreamErrors.get()).values.filter(({ labels }) => labels.engine === "groq" && labels.code === "aborted")).toEqual([])
   })
 
   test("while waiting for the answer is free at once, and we hang up", async () => {
@@ -493,6 +518,7 @@ describe("a caller of groq who gives up", () => {
     await caller.tap.seen(AGAIN)
     caller.abort.abort()
     expect(await failure).toMatchObject({ code: "aborted" })
+    expect(caller.clock.waiting).toBe(0)
     await caller.clock.advance(60_000)
     expect(upstream.asked).toHaveLength(1)
   })
