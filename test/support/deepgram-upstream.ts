@@ -183,7 +183,7 @@ function createCall(socket: ServerWebSocket<CallState>, { changes, said, answers
         words,
       } = options
       if (final) finalsEnd = end
-      if (transcript !== "") said.push(transcript)
+      if (transcript.trim() !== "") said.push(transcript)
       const spoken = words ?? (transcript === "" ? [] : [{ start, end }])
       call.say(
         JSON.stringify({
@@ -223,10 +223,11 @@ function createCall(socket: ServerWebSocket<CallState>, { changes, said, answers
 
 export interface RudeUpstream {
   readonly url: string
-  /** Opened minus closed connections. */
-  readonly open: number
-  opened(count: number): Promise<void>
+  /** Bytes read so far. */
+  readonly bytes: number
   emptied(): Promise<void>
+  /** Reads what came meanwhile: only so does it learn of a closed connection. */
+  resume(): void
   stop(): void
 }
 
@@ -234,16 +235,18 @@ export interface RudeUpstream {
 export function startRudeUpstream({ reads }: { reads: boolean }): RudeUpstream {
   const changes = createChanges()
   let openCount = 0
-  let openedCount = 0
+  let bytesRead = 0
+  const sockets = new Set<Socket<undefined>>()
   const server = Bun.listen<undefined>({
     hostname: "localhost",
     port: 0,
     socket: {
-      open() {
+      open(socket) {
+        sockets.add(socket)
         openCount++
-        openedCount++
       },
       data(socket: Socket<undefined>, bytes) {
+        bytesRead += bytes.length
         const key = /sec-websocket-key: (\S+)/i.exec(bytes.toString("latin1"))?.[1]
         if (!key) return
         const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64")
@@ -261,11 +264,13 @@ export function startRudeUpstream({ reads }: { reads: boolean }): RudeUpstream {
   })
   return {
     url: `ws://localhost:${server.port}`,
-    get open() {
-      return openCount
+    get bytes() {
+      return bytesRead
     },
-    opened: (count) => changes.until(() => openedCount >= count),
     emptied: () => changes.until(() => openCount === 0),
+    resume: () => {
+      for (const socket of sockets) socket.resume()
+    },
     stop: () => server.stop(true),
   }
 }

@@ -53,7 +53,8 @@ const resultsSchema = z.object({
 })
 const utteranceEndSchema = z.object({ type: z.literal("UtteranceEnd"), last_word_end: z.number() })
 const errorSchema = z.object({ type: z.literal("Error"), variant: z.string().optional().catch(undefined) })
-const typedSchema = z.object({ type: z.string() })
+/** Not empty: a Blob has a type too. */
+const typedSchema = z.object({ type: z.string().min(1) })
 
 /** `message` is what the SDK hands out: parsed JSON, a string that is no JSON, or a Blob. */
 export function readMessage(message: unknown): UpstreamMessage {

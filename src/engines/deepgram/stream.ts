@@ -1,32 +1,27 @@
 /**
- * One client's speech through Deepgram: which audio goes to which socket when, what is still owed for it, and what happens
- * when a socket is lost. Knows no SDK and no wire: sockets come from `dial`.
+ * One client's speech through Deepgram: which audio goes to which socket when, and what happens when a socket is lost.
+ * Knows no SDK and no wire: sockets come from `dial`. What is owed stands in `owed`, what one socket did in `link`.
  *
- * The whole state is a handful of places in the stream, in samples: covered ≤ sent ≤ accepted. Up to `covered` the words
- * are known or given up; from there on the audio is held and goes out again after a drop. A commit is a barrier: audio
- * behind it is sent only when it is settled, so that no answer can reach into the next utterance.
+ * A commit is a barrier: audio behind it is sent only when it is answered, so that no answer reaches into the next
+ * utterance. Everything that happens changes a place or a state and then calls `pump`, which does what is due.
  */
 import { msFromSamples, samplesFromMs } from "../../audio/pcm.ts"
 import type { Clock } from "../../clock.ts"
 import type { Log } from "../../log.ts"
-import { audioDroppedSeconds, finalSeconds, upstreamErrors, utterances as utterancesEnded } from "../../metrics.ts"
+import { upstreamErrors } from "../../metrics.ts"
 import { createEventQueue } from "../../speech/event-queue.ts"
 import type { SpeechEvent } from "../../speech/events.ts"
 import type { EngineError, Stream, StreamOptions } from "../engine.ts"
 import { createAlarm } from "./alarm.ts"
 import { stalled } from "./failures.ts"
-import { createHeldAudio } from "./held-audio.ts"
+import { createLink, type Link } from "./link.ts"
 import type { Results, UpstreamMessage } from "./messages.ts"
 import { createOutage } from "./outage.ts"
-import { createTimeline, type Timeline } from "./timeline.ts"
+import { createOwed } from "./owed.ts"
 import type { Timings } from "./timings.ts"
 import { type Upstream, type UpstreamEnd, type UpstreamListener, UTTERANCE_END_MS } from "./upstream.ts"
-import { createUtterances } from "./utterances.ts"
 
 export const ENGINE = "deepgram"
-
-/** Times on the wire are rounded: a result that ends so close before what was sent covers all of it. */
-const TOLERANCE_SAMPLES = samplesFromMs(10)
 
 /** So much audio or less need not be "noticeable" to Deepgram, which then may leave a Finalize unanswered. */
 const SMALL_SAMPLES = samplesFromMs(1_000)
@@ -40,6 +35,9 @@ const SLICE_SAMPLES = samplesFromMs(500)
 /** Silence after the last word that ends an utterance even if Deepgram forgets to: a socket dialled anew does not know the words before it. */
 const FORGOTTEN_END_SAMPLES = samplesFromMs(UTTERANCE_END_MS + 500)
 
+/** An UtteranceEnd whose last word ends so much before ours belongs to words already delivered. */
+const STALE_SAMPLES = samplesFromMs(500)
+
 /** How often a full socket is looked at: the SDK does not tell when it drains. */
 const FULL_SOCKET_MS = 50
 
@@ -52,45 +50,17 @@ export interface StreamContext extends StreamOptions {
   readonly onOver: () => void
 }
 
-interface Commit {
-  /** The end of the utterance. */
-  readonly at: number
-  readonly committedAtMs: number
-}
-
-/** The current socket, from the dial to its end. */
-interface Link {
-  readonly upstream: Upstream
-  readonly timeline: Timeline
-  state: "connecting" | "open" | "draining"
-  /** The next sample to send. */
-  sent: number
-  /** Where the last Finalize was sent; -1 before the first. */
-  finalizedAt: number
-  /** Finalizes without an answer so far, some of which may never get one. */
-  finalizesOpen: number
-  /** Samples sent since Deepgram last gave a result. */
-  unheard: number
-  /** Where the newest result ends. */
-  heardTo: number
-  unreadable: number
-}
-
 export function openStream({ dial, clock, timings, log, language, session, onOver }: StreamContext): Stream {
   const queue = createEventQueue<SpeechEvent>()
-  const utterances = createUtterances(language === "auto" ? null : language, emit)
+  const { heldMaxMs } = timings
+  const owed = createOwed({ engine: ENGINE, session, language, heldMaxMs, clock, log, onEvent: queue.push })
   const outage = createOutage(clock, timings)
-  const audio = createHeldAudio({
-    ceilingSamples: samplesFromMs(timings.heldMaxMs),
-    onDropped: (samples) => countDropped(samples, "ceiling"),
-  })
-  /** Owed in this order; a commit settles as soon as `covered` reaches it. */
-  const commits: Commit[] = []
-  let covered = 0
   let link: Link | undefined
   let life: "open" | "finishing" | "over" = "open"
   /** The client has sent nothing for `pauseMs`. */
   let paused = false
+  /** Messages that we could not read. */
+  let unreadable = 0
 
   /** Deepgram owes an answer, or says nothing at all. */
   const watch = createAlarm(clock)
@@ -99,188 +69,109 @@ export function openStream({ dial, clock, timings, log, language, session, onOve
   const idle = createAlarm(clock)
   const fullSocket = createAlarm(clock)
 
-  const uncovered = () => covered < audio.end
-
-  // ---- what is owed ----
-
-  function emit(event: SpeechEvent) {
-    if (event.type === "failed") {
-      log.warn("utterance failed", { session, engine: ENGINE, utterance: event.utterance, code: event.code, message: event.message })
-      utterancesEnded.inc({ engine: ENGINE, outcome: event.code })
-    } else {
-      const { utterance, cause, startMs, endMs, text } = event
-      log.debug("utterance ended", { session, engine: ENGINE, utterance, cause, startMs, endMs, characters: text.length })
-      utterancesEnded.inc({ engine: ENGINE, outcome: text === "" ? "silence" : "text" })
-    }
-    queue.push(event)
-  }
-
-  function cover(to: number) {
-    covered = Math.max(covered, Math.min(to, audio.end))
-    audio.forget(covered)
-  }
-
-  function giveUpTo(at: number) {
-    if (at > covered) countDropped(at - covered, "given up")
-    cover(at)
-  }
-
-  function countDropped(samples: number, reason: string) {
-    log.warn("audio dropped", { session, engine: ENGINE, reason, audioMs: msFromSamples(samples) })
-    audioDroppedSeconds.inc({ engine: ENGINE }, msFromSamples(samples) / 1000)
-  }
-
-  function settleCommits() {
-    for (let commit = commits[0]; commit && covered >= commit.at; commit = commits[0]) {
-      commits.shift()
-      watch.clear()
-      if (commit.at > utterances.startSample) finalSeconds.observe({ engine: ENGINE }, (clock.now() - commit.committedAtMs) / 1000)
-      utterances.end("commit", commit.at)
-    }
-  }
-
-  function failCommits(error: EngineError, count = commits.length) {
-    for (const { at } of commits.splice(0, count)) {
-      giveUpTo(at)
-      utterances.fail(error, at)
-    }
-  }
-
-  /** Deepgram ends an utterance, unless the client does: a commit that is owed, or the end of the stream, ends it alone. */
-  function endpoint() {
-    const endedByClient = commits.length > 0 || (life === "finishing" && !uncovered())
-    if (!endedByClient) utterances.endIfHeard("endpoint", covered)
-  }
-
-  // ---- the one step that follows every change ----
+  const uncovered = () => owed.accepted - owed.covered
 
   function pump() {
     if (life === "over") return
-    settleCommits()
     if (link === undefined) {
-      if (uncovered()) wantLink()
+      if (uncovered() > 0) wantLink()
       // Not an else: what was owed may have failed just now.
-      if (!uncovered()) rest()
+      if (uncovered() === 0) rest()
     } else if (link.state === "open") {
       sendMore(link)
       watchLink(link)
     }
   }
 
-  /** Nothing is owed and no socket is open. */
+  /** Nothing is owed and no socket is there. */
   function rest() {
     if (life === "finishing") endStream()
-    else if (paused) endpoint()
+    else if (paused) owed.endpoint()
   }
 
   function wantLink() {
     const { reason, coolingMs } = outage
     if (reason !== undefined && coolingMs > 0) {
       // Too soon after giving up. Whoever waits for an answer gets the reason now; audio that no commit has ended may wait.
-      failCommits(reason)
+      owed.failCommits(reason)
       if (life === "finishing") giveUpOpenAudio(reason)
-      else if (uncovered() && !redial.isSet) redial.set(coolingMs, pump)
+      else if (uncovered() > 0 && !redial.isSet) redial.set(coolingMs, pump)
     } else if (!redial.isSet) {
-      link = openLink()
+      openLink()
     }
   }
 
-  function sendMore(to: Link) {
-    const commit = commits[0]
-    const limit = commit?.at ?? audio.end
-    while (to.sent < limit) {
-      if (to.upstream.unsentBytes > timings.unsentMaxBytes) {
-        fullSocket.set(FULL_SOCKET_MS, pump)
-        return
-      }
-      const piece = audio.read(to.sent, limit, SLICE_SAMPLES)
-      if (piece) sendPiece(to, piece.at, piece.samples)
-      else to.sent = limit
-    }
-    if (commit) {
-      if (to.finalizedAt !== commit.at) finalize(to)
-    } else if (life === "finishing") {
-      drain(to)
-    } else if (paused && to.finalizedAt !== to.sent && (uncovered() || utterances.wordsEndSample !== null)) {
-      finalize(to)
-      awaitPauseAnswer()
-    }
-  }
-
-  function sendPiece(to: Link, at: number, samples: Int16Array) {
-    to.timeline.sent(at, samples.length)
-    to.upstream.sendAudio(samples)
-    to.sent = at + samples.length
-    to.unheard += samples.length
-  }
-
-  function finalize(to: Link) {
-    to.upstream.finalize()
-    to.finalizedAt = to.sent
-    to.finalizesOpen++
-    watch.clear()
-  }
-
-  function drain(to: Link) {
-    to.state = "draining"
-    watch.clear()
-    to.upstream.closeStream()
-  }
-
-  /** A pause has no barrier: if its Finalize stays unanswered, what was heard is the utterance. */
-  function awaitPauseAnswer() {
-    pause.set(timings.graceMs, () => {
-      if (audio.end - covered > SMALL_SAMPLES) awaitPauseAnswer()
-      else endpoint()
-    })
-  }
-
-  function watchLink(to: Link) {
-    if (watch.isSet || to.state !== "open") return
-    const commit = commits[0]
-    if (commit && to.finalizedAt === commit.at) {
-      // CloseStream is always answered, so it asks once more what Finalize did not get.
-      watch.set(commit.at - covered <= SMALL_SAMPLES ? timings.graceMs : timings.stallMs, () => drain(to))
-    } else if (to.unheard > 0) {
-      watch.set(timings.stallMs, () => {
-        if (to.unheard >= MUTE_SAMPLES) dropLink(to, stalled())
-      })
-    }
-  }
-
-  // ---- sockets ----
-
-  function openLink(): Link {
-    const opened: Link = {
-      upstream: dial({
+  function openLink() {
+    const opened = createLink(
+      dial,
+      {
         onOpen: () => {
-          opened.state = "open"
           log.debug("upstream open", { session, engine: ENGINE })
+          opened.opened()
           idle.set(timings.idleMs, closeIdle)
           pump()
         },
         onMessage: (message) => hear(opened, message),
         onEnded: (end) => linkEnded(opened, end),
-      }),
-      timeline: createTimeline(),
-      state: "connecting",
-      sent: covered,
-      finalizedAt: -1,
-      finalizesOpen: 0,
-      unheard: 0,
-      heardTo: covered,
-      unreadable: 0,
+      },
+      owed.covered,
+    )
+    link = opened
+  }
+
+  function sendMore(to: Link) {
+    const limit = owed.committed ?? owed.accepted
+    while (to.sent < limit) {
+      if (to.unsentBytes > timings.unsentMaxBytes) return fullSocket.set(FULL_SOCKET_MS, pump)
+      const piece = owed.read(to.sent, limit, SLICE_SAMPLES)
+      if (piece) to.send(piece.at, piece.samples)
+      else to.skip(limit)
     }
-    return opened
+    if (owed.committed !== undefined) finalize(to)
+    else if (life === "finishing") drain(to)
+    else if (paused && (uncovered() > 0 || owed.wordsEnd !== null) && finalize(to)) awaitPauseAnswer()
+  }
+
+  /** False if Deepgram was told so already. */
+  function finalize(to: Link): boolean {
+    if (to.finalizedAt === to.sent) return false
+    to.finalize()
+    watch.clear()
+    return true
+  }
+
+  function drain(to: Link) {
+    watch.clear()
+    to.drain()
+  }
+
+  /** A pause is no barrier: if its Finalize stays unanswered, what was heard is the utterance. */
+  function awaitPauseAnswer() {
+    pause.set(timings.graceMs, () => {
+      if (uncovered() > SMALL_SAMPLES) awaitPauseAnswer()
+      else owed.endpoint()
+    })
+  }
+
+  function watchLink(to: Link) {
+    if (watch.isSet || to.state !== "open") return
+    if (owed.committed !== undefined && to.finalizedAt === owed.committed) {
+      // CloseStream is always answered, so it asks once more for what Finalize did not get.
+      watch.set(owed.committed - owed.covered <= SMALL_SAMPLES ? timings.graceMs : timings.stallMs, () => drain(to))
+    } else if (to.unheardSamples > 0) {
+      watch.set(timings.stallMs, () => {
+        if (to.unheardSamples >= MUTE_SAMPLES) dropLink(to, stalled())
+      })
+    }
   }
 
   function closeIdle() {
-    if (link?.state === "open" && commits.length === 0) drain(link)
+    if (link?.state === "open" && owed.committed === undefined) drain(link)
     else if (link) idle.set(timings.idleMs, closeIdle)
   }
 
   function dropLink(lost: Link, error: EngineError) {
-    lost.upstream.terminate()
+    lost.terminate()
     linkEnded(lost, { clean: false, error })
   }
 
@@ -289,9 +180,9 @@ export function openStream({ dial, clock, timings, log, language, session, onOve
     watch.clear()
     fullSocket.clear()
     if (end.clean) {
-      cover(ended.sent)
-      outage.over()
       log.debug("upstream closed", { session, engine: ENGINE })
+      outage.over()
+      owed.cover(ended.sent)
     } else {
       linkLost(ended, end.error)
     }
@@ -301,96 +192,59 @@ export function openStream({ dial, clock, timings, log, language, session, onOve
   function linkLost(lost: Link, error: EngineError) {
     const { code, message, providerCode, retryable } = error
     upstreamErrors.inc({ engine: ENGINE, code })
-    log.warn("upstream lost", {
-      session,
-      engine: ENGINE,
-      code,
-      message,
-      providerCode,
-      retryable,
-      owedMs: msFromSamples(audio.end - covered),
-    })
+    log.warn("upstream lost", { session, engine: ENGINE, code, message, providerCode, retryable, owedMs: msFromSamples(uncovered()) })
     // Nothing that it was given is owed: the next audio may dial at once.
-    if (lost.state !== "connecting" && lost.sent <= covered) return
+    if (lost.state !== "connecting" && lost.sent <= owed.covered) return
     if (lost.state === "draining" && code === "timeout") {
       // Asked and waited for as long as we ever do: the same audio again would end the same way.
-      if (commits[0]?.at === lost.sent) return failCommits(error, 1)
-      if (commits.length === 0 && life === "finishing") return giveUpOpenAudio(error)
+      if (owed.committed === lost.sent) return owed.failCommits(error, 1)
+      if (owed.committed === undefined && life === "finishing") return giveUpOpenAudio(error)
     }
     const waitMs = outage.failed(error)
-    if (waitMs !== null) redial.set(waitMs, pump)
-    else giveUp(error)
+    if (waitMs !== null) return redial.set(waitMs, pump)
+    owed.failCommits(error)
+    if (uncovered() > 0) giveUpOpenAudio(error)
   }
 
-  function giveUp(error: EngineError) {
-    failCommits(error)
-    if (uncovered()) giveUpOpenAudio(error)
-  }
-
-  /** Audio that no commit has ended. What was heard of it stands; the rest fails once an outage, not with each dial. */
+  /** Told once an outage, not with each dial. */
   function giveUpOpenAudio(error: EngineError) {
-    utterances.endIfHeard(life === "finishing" ? "close" : "endpoint", covered)
-    giveUpTo(audio.end)
-    if (outage.givenUp <= 1 || life === "finishing") utterances.fail(error, covered)
+    owed.giveUpOpenAudio(error, outage.givenUp > 1)
   }
-
-  // ---- what Deepgram says ----
 
   function hear(from: Link, message: UpstreamMessage) {
     if (message.kind === "results") hearResults(from, message)
     else if (message.kind === "utterance_end") hearUtteranceEnd(from, message.lastWordEndSeconds)
-    else if (message.kind === "unreadable") countUnreadable(from)
+    else if (message.kind === "unreadable") {
+      upstreamErrors.inc({ engine: ENGINE, code: "unreadable" })
+      if (unreadable++ === 0) log.warn("upstream message unreadable", { session, engine: ENGINE })
+    }
     pump()
   }
 
-  function hearResults(from: Link, results: Results) {
-    const place = (seconds: number) => placeIn(from, seconds)
-    const to = place(results.endSeconds)
-    from.unheard = 0
-    if (to > from.heardTo || commits.length === 0) watch.clear()
-    from.heardTo = Math.max(from.heardTo, to)
-    if (results.isFinal) {
-      const { text, language, speech } = results
-      if (text !== "") utterances.hear({ text, language, startSample: place(speech.startSeconds), endSample: place(speech.endSeconds) })
-      if (to > covered) outage.over()
-      cover(to)
+  function hearResults(from: Link, { endSeconds, text, speech, language, isFinal, speechFinal, fromFinalize }: Results) {
+    const to = from.placeOf(endSeconds)
+    const awaited = owed.committed
+    const further = from.heard(to)
+    if (isFinal) {
+      if (to > owed.covered) outage.over()
+      if (text !== "")
+        owed.hear({ text, language, startSample: from.placeOf(speech.startSeconds), endSample: from.placeOf(speech.endSeconds) })
+      owed.cover(to)
     }
-    if (results.fromFinalize) hearFinalized(from, to)
-    const wordsEnd = utterances.wordsEndSample
-    const forgotten = results.text === "" && wordsEnd !== null && to - wordsEnd >= FORGOTTEN_END_SAMPLES
-    if ((results.isFinal && results.speechFinal) || results.fromFinalize || forgotten) endpoint()
-  }
-
-  /** Never beyond what was sent, whatever the other clock says; and what is all but there is there. */
-  function placeIn(from: Link, seconds: number): number {
-    const place = from.timeline.placeOf(seconds)
-    return place >= from.sent - TOLERANCE_SAMPLES ? from.sent : place
-  }
-
-  /** Finalizes may stay unanswered or be answered late: with more than one open, only the place says whose answer this is. */
-  function hearFinalized(from: Link, to: number) {
-    const only = from.finalizesOpen <= 1
-    from.finalizesOpen = Math.max(0, from.finalizesOpen - 1)
-    const commit = commits[0]
-    if (commit && from.finalizedAt === commit.at && (only || to >= commit.at)) cover(commit.at)
+    const answered = fromFinalize && from.finalized(to)
+    if (answered && owed.committed === from.finalizedAt) owed.cover(from.finalizedAt)
+    if (further || awaited === undefined || owed.committed !== awaited) watch.clear()
+    const forgotten = text === "" && owed.wordsEnd !== null && to - owed.wordsEnd >= FORGOTTEN_END_SAMPLES
+    if ((isFinal && speechFinal) || fromFinalize || forgotten) owed.endpoint()
   }
 
   function hearUtteranceEnd(from: Link, lastWordEndSeconds: number | null) {
-    const wordsEnd = utterances.wordsEndSample
-    // One that belongs to words already delivered must not cut the next utterance.
-    const stale = wordsEnd !== null && lastWordEndSeconds !== null && placeIn(from, lastWordEndSeconds) < wordsEnd - SMALL_SAMPLES / 2
-    if (!stale) endpoint()
+    const stale = lastWordEndSeconds !== null && owed.wordsEnd !== null && from.placeOf(lastWordEndSeconds) < owed.wordsEnd - STALE_SAMPLES
+    if (!stale) owed.endpoint()
   }
-
-  function countUnreadable(from: Link) {
-    upstreamErrors.inc({ engine: ENGINE, code: "unreadable" })
-    if (from.unreadable++ === 0) log.warn("upstream message unreadable", { session, engine: ENGINE })
-  }
-
-  // ---- the end ----
 
   function endStream() {
-    if (audio.end > utterances.startSample) utterances.end("close", audio.end)
+    owed.end()
     queue.end()
     release()
   }
@@ -398,16 +252,15 @@ export function openStream({ dial, clock, timings, log, language, session, onOve
   function release() {
     life = "over"
     for (const alarm of [watch, redial, pause, idle, fullSocket]) alarm.clear()
-    link?.upstream.terminate()
+    link?.terminate()
     link = undefined
-    cover(audio.end)
     onOver()
   }
 
   return {
     accept(samples) {
       if (life !== "open" || samples.length === 0) return
-      audio.push(samples)
+      owed.accept(samples)
       paused = false
       idle.set(timings.idleMs, closeIdle)
       pause.set(timings.pauseMs, () => {
@@ -418,23 +271,23 @@ export function openStream({ dial, clock, timings, log, language, session, onOve
     },
     commit() {
       if (life !== "open") return
-      commits.push({ at: audio.end, committedAtMs: clock.now() })
+      owed.commit()
       pump()
     },
     finish() {
       if (life !== "open") return
       life = "finishing"
+      owed.finish()
       pause.clear()
       pump()
     },
     events: queue.events,
     get pendingSamples() {
-      return life === "over" ? 0 : audio.end - covered
+      return uncovered()
     },
     close() {
       if (life === "over") return
-      utterancesEnded.inc({ engine: ENGINE, outcome: "aborted" }, commits.length)
-      commits.length = 0
+      owed.abandon()
       queue.cut()
       release()
     },

@@ -1,0 +1,104 @@
+/**
+ * One socket from the dial to its end, with what the stream must remember of it: which audio went out on it, which
+ * Finalizes are open, how far Deepgram has got. Decides nothing.
+ */
+import { samplesFromMs } from "../../audio/pcm.ts"
+import { createTimeline } from "./timeline.ts"
+import type { Upstream, UpstreamListener } from "./upstream.ts"
+
+/** Times on the wire are rounded: a result that ends so close before what was sent covers all of it. */
+const TOLERANCE_SAMPLES = samplesFromMs(10)
+
+/** Places are samples since the stream began. */
+export interface Link {
+  readonly state: "connecting" | "open" | "draining"
+  /** The next sample to send. */
+  readonly sent: number
+  /** Where the last Finalize was sent; -1 before the first. */
+  readonly finalizedAt: number
+  /** Samples sent since Deepgram last gave a result. */
+  readonly unheardSamples: number
+  readonly unsentBytes: number
+  opened(): void
+  /** `samples` stand at `at`, which is `sent` unless audio in between was let go. */
+  send(at: number, samples: Int16Array): void
+  /** Nothing is left to send before `at`. */
+  skip(at: number): void
+  finalize(): void
+  drain(): void
+  terminate(): void
+  /** The place of a time on the socket, never beyond what was sent, whatever Deepgram's clock says. */
+  placeOf(socketSeconds: number): number
+  /** A result that ends at `to` came; true if Deepgram had not got so far before. */
+  heard(to: number): boolean
+  /** An answer to a Finalize came, ending at `to`; true if it is the answer to the last one. */
+  finalized(to: number): boolean
+}
+
+export function createLink(dial: (listener: UpstreamListener) => Upstream, listener: UpstreamListener, from: number): Link {
+  const upstream = dial(listener)
+  const timeline = createTimeline()
+  let state: Link["state"] = "connecting"
+  let sent = from
+  let heardTo = from
+  let unheardSamples = 0
+  let finalizedAt = -1
+  /** Finalizes without an answer so far, some of which may never get one. */
+  let finalizesOpen = 0
+
+  return {
+    get state() {
+      return state
+    },
+    get sent() {
+      return sent
+    },
+    get finalizedAt() {
+      return finalizedAt
+    },
+    get unheardSamples() {
+      return unheardSamples
+    },
+    get unsentBytes() {
+      return upstream.unsentBytes
+    },
+    opened() {
+      state = "open"
+    },
+    send(at, samples) {
+      timeline.sent(at, samples.length)
+      upstream.sendAudio(samples)
+      sent = at + samples.length
+      unheardSamples += samples.length
+    },
+    skip(at) {
+      sent = at
+    },
+    finalize() {
+      upstream.finalize()
+      finalizedAt = sent
+      finalizesOpen++
+    },
+    drain() {
+      state = "draining"
+      upstream.closeStream()
+    },
+    terminate: upstream.terminate,
+    placeOf(socketSeconds) {
+      const place = timeline.placeOf(socketSeconds)
+      return place >= sent - TOLERANCE_SAMPLES ? sent : place
+    },
+    heard(to) {
+      const further = to > heardTo
+      heardTo = Math.max(heardTo, to)
+      unheardSamples = 0
+      return further
+    },
+    finalized(to) {
+      const only = finalizesOpen <= 1
+      finalizesOpen = Math.max(0, finalizesOpen - 1)
+      // A Finalize may stay unanswered or be answered late: of several, only the place says whose answer this is.
+      return only || to >= finalizedAt
+    },
+  }
+}
