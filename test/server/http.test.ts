@@ -154,3 +154,8 @@ describe("who is let in", () => {
     expect(health.status).toBe(200)
   })
 })
+
+test("a port that is taken is an error, not shared", () => {
+  const { server } = serve()
+  expect(() => serve({ port: Number(server.url.port) })).toThrow(/in use/)
+})
