@@ -7,11 +7,20 @@ export const WAV_HEADER_BYTES = 44
 export function wavFromSamples(samples: Int16Array): Uint8Array {
   const data = bytesFromSamples(samples)
   const wav = new Uint8Array(WAV_HEADER_BYTES + data.byteLength)
-  const view = new DataView(wav.buffer)
-  const word = (at: number, text: string) => new TextEncoder().encodeInto(text, wav.subarray(at))
+  wav.set(wavHeader(samples.length))
+  wav.set(data, WAV_HEADER_BYTES)
+  return wav
+}
+
+/** The header alone, for whoever can send the samples behind it without a copy. */
+export function wavHeader(sampleCount: number): Uint8Array<ArrayBuffer> {
+  const dataBytes = sampleCount * BYTES_PER_SAMPLE
+  const header = new Uint8Array(WAV_HEADER_BYTES)
+  const view = new DataView(header.buffer)
+  const word = (at: number, text: string) => new TextEncoder().encodeInto(text, header.subarray(at))
 
   word(0, "RIFF")
-  view.setUint32(4, wav.byteLength - 8, true)
+  view.setUint32(4, WAV_HEADER_BYTES - 8 + dataBytes, true)
   word(8, "WAVE")
   word(12, "fmt ")
   view.setUint32(16, 16, true) // bytes of this chunk
@@ -22,7 +31,6 @@ export function wavFromSamples(samples: Int16Array): Uint8Array {
   view.setUint16(32, BYTES_PER_SAMPLE, true) // a frame of one channel
   view.setUint16(34, BYTES_PER_SAMPLE * 8, true)
   word(36, "data")
-  view.setUint32(40, data.byteLength, true)
-  wav.set(data, WAV_HEADER_BYTES)
-  return wav
+  view.setUint32(40, dataBytes, true)
+  return header
 }

@@ -4,8 +4,8 @@
  */
 import Groq from "groq-sdk"
 import { z } from "zod"
-import { msFromSamples, samplesFromMs } from "../audio/pcm.ts"
-import { wavFromSamples } from "../audio/wav.ts"
+import { bytesFromSamples, msFromSamples, samplesFromMs } from "../audio/pcm.ts"
+import { wavHeader } from "../audio/wav.ts"
 import { type Clock, realClock } from "../clock.ts"
 import type { Log } from "../log.ts"
 import { upstreamErrors } from "../metrics.ts"
@@ -92,7 +92,9 @@ export function createGroq(options: GroqOptions): Transcriber {
       if (samples.length < SHORTEST_SAMPLES) return { text: "", language: told(language), segments: [] }
       const fence = openFence({ signals: [signal, closing.signal], deadlineMs: limitMs, clock, name: NAME })
       try {
-        const file = new File([wavFromSamples(samples) as Uint8Array<ArrayBuffer>], "audio.wav", { type: "audio/wav" })
+        const file = new File([wavHeader(samples.length), bytesFromSamples(samples) as Uint8Array<ArrayBuffer>], "audio.wav", {
+          type: "audio/wav",
+        })
         return transcriptOf(await ask(file, language, fence), { language, audioMs, noSpeechThreshold })
       } finally {
         fence.close()
