@@ -20,7 +20,7 @@ export async function runCommandLine(surroundings: Surroundings): Promise<number
     code = result
   })
   try {
-    await command.parseAsync([...surroundings.argv], { from: "user" })
+    await command.parseAsync(surroundings.argv.length === 0 ? ["serve"] : [...surroundings.argv], { from: "user" })
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode
     throw error
@@ -38,7 +38,7 @@ function describeCommands(surroundings: Surroundings, end: (code: number) => voi
     .configureOutput({ writeOut: (line) => write(whole(line)), writeErr: (line) => writeError(whole(line)) })
 
   root
-    .command("serve", { isDefault: true })
+    .command("serve")
     .description("answer clients on ws://HOST:PORT/api/v1/ws until SIGTERM or Ctrl-C (default)")
     .action(async () => end(await withSettings(surroundings, "info", async (program) => (await import("./serve.ts")).serve(program))))
 

@@ -1,0 +1,47 @@
+import { describe, expect, test } from "bun:test"
+import { mkdtemp, writeFile } from "node:fs/promises"
+import { availableParallelism, tmpdir } from "node:os"
+import { join } from "node:path"
+import { enginesThatFit, readMachine } from "../../src/commands/machine.ts"
+
+const GB = 1e9
+
+describe("the number of engines", () => {
+  test.each([
+    [2, 24 * GB, 2],
+    [64, 24 * GB, 64],
+    [8, 2 * GB, 4],
+    [8, 1 * GB, 1],
+    [1, 0.1 * GB, 1],
+  ])("on %d cores with %d bytes of memory is %d", (cores, memoryBytes, engines) => {
+    expect(enginesThatFit({ cores, memoryBytes })).toBe(engines)
+  })
+})
+
+describe("a machine", () => {
+  async function container(files: Record<string, string>): Promise<string> {
+    const dir = await mkdtemp(join(tmpdir(), "cgroup-"))
+    for (const [name, text] of Object.entries(files)) await writeFile(join(dir, name), text)
+    return dir
+  }
+
+  test("is the whole of it outside of a container", async () => {
+    const { cores, memoryBytes } = readMachine(await container({}))
+    expect(cores).toBe(availableParallelism())
+    expect(memoryBytes).toBeGreaterThan(100e6)
+    expect(Number.isFinite(memoryBytes)).toBe(true)
+  })
+
+  test("is what a container's limits leave of it", async () => {
+    const limits = { "cpu.max": "50000 100000\n", "memory.max": "700000000\n", "memory.current": "200000000\n" }
+    expect(readMachine(await container(limits))).toEqual({ cores: 1, memoryBytes: 500_000_000 })
+  })
+
+  test("is the whole of it in a container without limits", async () => {
+    const { cores, memoryBytes } = readMachine(
+      await container({ "cpu.max": "max 100000\n", "memory.max": "max\n", "memory.current": "1\n" }),
+    )
+    expect(cores).toBe(availableParallelism())
+    expect(Number.isFinite(memoryBytes)).toBe(true)
+  })
+})

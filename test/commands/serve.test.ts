@@ -1,0 +1,70 @@
+import { describe, expect, test } from "bun:test"
+import { readdirSync, readFileSync } from "node:fs"
+import { connect } from "../support/client.ts"
+import { clip, words } from "../support/clips.ts"
+import { startProgram } from "../support/program.ts"
+
+const local = { HOST: "127.0.0.1", PORT: "0" }
+
+/** The processes whose parent is `pid`. */
+function childrenOf(pid: number): string[] {
+  return readdirSync("/proc").filter((name) => {
+    if (!/^\d+$/.test(name)) return false
+    try {
+      return readFileSync(`/proc/${name}/stat`, "utf8").split(") ")[1]?.split(" ")[1] === String(pid)
+    } catch {
+      return false
+    }
+  })
+}
+
+describe("the server as a process", () => {
+  test("lets clients in before the model is there, answers them, and on SIGTERM ends with 0 and no engine left", async () => {
+    await using program = startProgram([], { ...local, STT_ENGINES: "1" })
+    const { address, mode, engines } = await program.seen("listening")
+    expect({ mode, engines }).toEqual({ mode: "utterance", engines: 1 })
+
+    const client = await connect(new URL(String(address)))
+    client.send(new Uint8Array((await clip("ps_goforward")).buffer))
+    expect(words(await client.next())).toMatch(/^go forward (ten|10) meters$/)
+
+    const engineProcesses = childrenOf(program.pid)
+    expect(engineProcesses).toHaveLength(1)
+    program.signal("SIGTERM")
+    expect((await client.closed).code).toBe(1001)
+    expect(await program.exited).toBe(0)
+    expect(engineProcesses.filter((pid) => readdirSync("/proc").includes(pid))).toEqual([])
+  }, 120_000)
+
+  test("on SIGINT answers what it was asked before it ends", async () => {
+    await using program = startProgram([], { ...local, STT_ENGINES: "1" })
+    const client = await connect(new URL(String((await program.seen("listening")).address)))
+    client.send(new Uint8Array((await clip("ps_goforward")).buffer))
+    client.send(new Uint8Array((await clip("ps_sense_and_sensibility_01_austen_64kb-0870")).buffer))
+    // The one engine now has the second utterance in work.
+    await client.next()
+    program.signal("SIGINT")
+    expect(words(await client.next())).toContain("leisure to consider")
+    expect(await program.exited).toBe(0)
+  }, 120_000)
+
+  test("names a taken port in one line and ends with 1", async () => {
+    await using first = startProgram([], { ...local, STT_ENGINES: "1" })
+    const port = new URL(String((await first.seen("listening")).address)).port
+    await using second = startProgram([], { HOST: "127.0.0.1", PORT: port, STT_ENGINES: "1" })
+    expect((await second.seen("cannot start")).reason).toBe(`port ${port} on 127.0.0.1 is taken by another program: set PORT to a free one`)
+    expect(await second.exited).toBe(1)
+  }, 120_000)
+
+  test("that can never have its model says why and ends with 1", async () => {
+    await using program = startProgram([], { ...local, WHISPER_MODEL: "/no/such/folder" })
+    expect((await program.seen("the engine can never be ready")).reason).toContain("/no/such/folder does not exist")
+    expect(await program.exited).toBe(1)
+  }, 120_000)
+
+  test("whose certificate cannot be read ends with 78", async () => {
+    await using program = startProgram([], { ...local, TLS_CERT: "/no/cert.pem", TLS_KEY: "/no/key.pem" })
+    expect((await program.seen("cannot start")).reason).toBe("TLS_CERT and TLS_KEY: no such file")
+    expect(await program.exited).toBe(78)
+  }, 120_000)
+})
