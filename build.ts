@@ -34,7 +34,8 @@ export const TARGETS: readonly Target[] = [
   { name: "windows-x64", bun: "bun-windows-x64", ortFolder: "win32/x64", libraries: ["onnxruntime.dll", "DirectML.dll"], ending: ".exe" },
 ]
 
-function replaceOnce(text: string, from: string | RegExp, to: string, file: string): string {
+/** @throws Error unless `from` is there exactly once */
+export function replaceOnce(text: string, from: string | RegExp, to: string, file: string): string {
   const parts = text.split(from)
   if (parts.length !== 2) throw new Error(`${file}: ${from} was found ${parts.length - 1} times, must be once`)
   return parts.join(to)
