@@ -11,6 +11,9 @@ export class UnreadableAudio extends Error {
   override readonly name = "UnreadableAudio"
 }
 
+const NOT_WAV = "not a WAV file"
+const NO_SOUND = "no sound in this file"
+
 const RATE_MIN_HZ = 1_000
 const RATE_MAX_HZ = 768_000
 
@@ -30,7 +33,7 @@ async function* readWav(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Int16A
     resampler ??= await createResampler(checkedRate(sampleRate))
     yield samplesFromFloats(resampler.push(mixDown(channelData)))
   }
-  if (!resampler) throw new UnreadableAudio("no sound in this file")
+  if (!resampler) throw new UnreadableAudio(NO_SOUND)
   yield samplesFromFloats(resampler.end())
 }
 
@@ -82,13 +85,13 @@ async function* plainHeader(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
       head = undefined
     } else if (head.length > HEADER_MAX_BYTES) throw new UnreadableAudio("no sound in the first 16 MiB of this file")
   }
-  if (head) yield head
+  if (head) throw new UnreadableAudio(head.length > 0 && head.length < RIFF_HEADER_BYTES ? NOT_WAV : NO_SOUND)
 }
 
 /** Undefined as long as the sound has not begun. */
 function withoutOtherChunks(head: Buffer): Buffer | undefined {
   if (head.length < RIFF_HEADER_BYTES) return undefined
-  if (head.toString("latin1", 0, 4) !== "RIFF" || head.toString("latin1", 8, 12) !== "WAVE") throw new UnreadableAudio("not a WAV file")
+  if (head.toString("latin1", 0, 4) !== "RIFF" || head.toString("latin1", 8, 12) !== "WAVE") throw new UnreadableAudio(NOT_WAV)
   const kept = [head.subarray(0, RIFF_HEADER_BYTES)]
   let at = RIFF_HEADER_BYTES
   while (at + CHUNK_HEADER_BYTES <= head.length) {
