@@ -51,9 +51,16 @@ describe("cutAtPauses", () => {
   })
 
   test("prefers the longer of two pauses of the same quiet", () => {
-    const samples = joinSamples([noise(20_000, 6_000), noise(1_000, 20), noise(3_000, 6_000), noise(300, 20), noise(9_000, 6_000)])
-    const [first] = cutAtPauses(samples)
-    expect(seconds(first!.length)).toBeCloseTo(20.5, 1)
+    const [long, short, speech] = [() => noise(1_000, 20), () => noise(300, 20), () => noise(3_000, 6_000)]
+    const [longFirst] = cutAtPauses(joinSamples([noise(20_000, 6_000), long(), speech(), short(), noise(9_000, 6_000)]))
+    expect(seconds(longFirst!.length)).toBeCloseTo(20.5, 1)
+    const [shortFirst] = cutAtPauses(joinSamples([noise(20_000, 6_000), short(), speech(), long(), noise(9_000, 6_000)]))
+    expect(seconds(shortFirst!.length)).toBeCloseTo(23.8, 1)
+  })
+
+  test("leaves no scrap at the end, even where the best pause would", () => {
+    const samples = joinSamples([noise(27_500, 6_000), noise(400, 0), noise(600, 6_000)])
+    expect(seconds(cutAtPauses(samples).at(-1)!.length)).toBeGreaterThanOrEqual(2)
   })
 
   test("an hour of digital silence is cut too", () => {
