@@ -14,3 +14,19 @@ export const realClock: Clock = {
     return () => clearTimeout(timer)
   },
 }
+
+/** Resolves after `ms`; rejects with the signal's reason. */
+export async function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  if (ms <= 0) return
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const cancel = clock.after(ms, resolve)
+  const abort = () => reject(signal.reason)
+  signal.addEventListener("abort", abort, { once: true })
+  try {
+    await promise
+  } finally {
+    cancel()
+    signal.removeEventListener("abort", abort)
+  }
+}

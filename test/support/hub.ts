@@ -9,6 +9,7 @@ import { createReadStream } from "node:fs"
 import { stat } from "node:fs/promises"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
+import { Readable } from "node:stream"
 
 /** Bytes, or the path of a file that holds them. */
 export type Contents = Uint8Array | string
@@ -18,6 +19,8 @@ export type HubFault =
   | { readonly kind: "cut"; readonly afterBytes: number; readonly when: Promise<unknown> }
   /** So many bytes of the body, and then silence. */
   | { readonly kind: "stall"; readonly afterBytes: number }
+  /** Bytes without an end. */
+  | { readonly kind: "endless" }
   | { readonly kind: "status"; readonly status: number }
   /** Other bytes than those that are listed. */
   | { readonly kind: "contents"; readonly contents: Uint8Array }
@@ -123,6 +126,11 @@ export async function startHub(models: Readonly<Record<string, HubModelFiles>>):
 
 async function send(request: IncomingMessage, response: ServerResponse, file: Stored, fault: HubFault | undefined): Promise<void> {
   if (fault?.kind === "status") return json(response, fault.status, { error: "as told" })
+  if (fault?.kind === "endless") {
+    response.writeHead(200)
+    Readable.from(zeros()).pipe(response)
+    return
+  }
   const contents = fault?.kind === "contents" ? fault.contents : file.contents
   const total = typeof contents === "string" ? file.bytes : contents.length
   const etag = file.model.etag?.() ?? `"${file.sha256.slice(0, 32)}"`
@@ -147,6 +155,10 @@ async function send(request: IncomingMessage, response: ServerResponse, file: St
     return
   }
   response.end(contents.subarray(from))
+}
+
+function* zeros(): Generator<Uint8Array> {
+  for (;;) yield new Uint8Array(1 << 16)
 }
 
 function json(response: ServerResponse, status: number, body: unknown): void {

@@ -6,8 +6,9 @@ import { Database } from "bun:sqlite"
 import { mkdir, readdir, rename, rm, stat, statfs } from "node:fs/promises"
 import { join } from "node:path"
 import { z } from "zod"
-import type { Clock } from "../../clock.ts"
-import { pause, type RemoteFile, sizeOf, syncPath } from "./download.ts"
+import { type Clock, pause } from "../../clock.ts"
+import { sizeOf, syncPath } from "./checked-file.ts"
+import type { RemoteFile } from "./download.ts"
 import { codeOf, FetchError, reasonOf } from "./fetch-error.ts"
 
 /** `owner/name` as the hub allows it. It never holds `..` or `--`, so it names one folder and stays inside the cache. */
@@ -81,6 +82,8 @@ export interface IncomingOptions {
 }
 
 const LOCK_POLL_MS = 200
+/** The bits of a folder's mode that let its group or everybody write. */
+const WRITABLE_BY_OTHERS = 0o022
 
 /** In the first cache folder that can be written; waits while another process fetches the same model there. */
 export async function openIncoming(
@@ -92,7 +95,7 @@ export async function openIncoming(
   for (const cacheDir of await trustedOf(cacheDirs)) {
     const folder = folderOf(cacheDir, model.id)
     try {
-      await mkdir(join(folder, INCOMING), { recursive: true, mode: 0o700 })
+      await mkdir(folder, { recursive: true, mode: 0o700 })
       const release = await lock(join(folder, "lock"), options)
       return incomingIn(folder, model.revision, release)
     } catch (error) {
@@ -123,18 +126,14 @@ function incomingIn(folder: string, revision: string, release: () => void): Inco
     },
     async publish(manifest) {
       const path = join(folder, revision)
-      try {
-        await Bun.write(join(staged, MANIFEST), JSON.stringify(manifest, null, 2))
-        await syncPath(join(staged, MANIFEST))
-        await syncPath(staged)
-        // A damaged one: it was not whole, or nothing would have been fetched.
-        await rm(path, { recursive: true, force: true })
-        await rename(staged, path)
-        await syncPath(folder)
-        await rm(incoming, { recursive: true, force: true })
-      } catch (error) {
-        throw new FetchError("disk", reasonOf(error), error)
-      }
+      await Bun.write(join(staged, MANIFEST), JSON.stringify(manifest, null, 2))
+      await syncPath(join(staged, MANIFEST))
+      await syncPath(staged)
+      // A damaged one: it was not whole, or nothing would have been fetched.
+      await rm(path, { recursive: true, force: true })
+      await rename(staged, path)
+      await syncPath(folder)
+      await rm(incoming, { recursive: true, force: true })
       return path
     },
     release,
@@ -172,7 +171,7 @@ async function trustedOf(cacheDirs: readonly string[]): Promise<readonly string[
   const trusted = await Promise.all(
     cacheDirs.map(async (cacheDir) => {
       const found = await stat(cacheDir).catch(() => null)
-      return found === null || ((found.uid === uid || found.uid === 0) && (found.mode & 0o002) === 0)
+      return found === null || ((found.uid === uid || found.uid === 0) && (found.mode & WRITABLE_BY_OTHERS) === 0)
     }),
   )
   return cacheDirs.filter((_, i) => trusted[i])

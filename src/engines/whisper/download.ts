@@ -2,19 +2,16 @@
  * One file from a web address to a path on disk: resumed where an earlier try (or an earlier process) stopped, bounded in
  * time, checked, and there only when it is whole. Knows no model and no hub. The caller holds the lock over `part`.
  */
-import { createReadStream } from "node:fs"
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
+import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
-import type { Clock } from "../../clock.ts"
-import { codeOf, FetchError, reasonOf } from "./fetch-error.ts"
+import { type Clock, pause } from "../../clock.ts"
+import { holds, type KnownContents, sizeOf, syncPath } from "./checked-file.ts"
+import { FetchError, reasonOf } from "./fetch-error.ts"
 
-export interface RemoteFile {
+export interface RemoteFile extends KnownContents {
   /** Relative path inside the model, with slashes; also its name in messages. */
   readonly path: string
   readonly url: string
-  readonly bytes: number
-  /** `git` is the checksum of a git blob: sha1 over a short header and the contents. */
-  readonly checksum: { readonly kind: "sha256" | "git"; readonly hex: string }
 }
 
 export interface FetchLimits {
@@ -31,7 +28,6 @@ export const FETCH_LIMITS: FetchLimits = { stallMs: 30_000, tries: 5, pauseMs: 1
 /** A try that brings this much is worth another one; together with STALL_BYTES no dripping server holds us for ever. */
 const FRUITFUL_BYTES = 1 << 20
 const STALL_BYTES = 16 << 10
-const HASH_CHUNK_BYTES = 1 << 20
 
 export interface DownloadOptions {
   readonly part: string
@@ -198,55 +194,6 @@ function watchStall(stallMs: number, clock: Clock, signal: AbortSignal) {
     },
     stop: () => cancel(),
   }
-}
-
-/** True if the path holds exactly that file. Reads it in pieces, so the size of a model does not matter. */
-export async function holds(path: string, file: RemoteFile, signal: AbortSignal): Promise<boolean> {
-  if ((await sizeOf(path)) !== file.bytes) return false
-  const { kind, hex } = file.checksum
-  const hasher = new Bun.CryptoHasher(kind === "git" ? "sha1" : "sha256")
-  if (kind === "git") hasher.update(`blob ${file.bytes}\0`)
-  try {
-    for await (const piece of createReadStream(path, { highWaterMark: HASH_CHUNK_BYTES })) {
-      signal.throwIfAborted()
-      hasher.update(piece as Uint8Array)
-    }
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return false
-    throw error
-  }
-  return hasher.digest("hex") === hex
-}
-
-/** Bytes on disk; 0 if there is no such file. */
-export async function sizeOf(path: string): Promise<number> {
-  const found = await stat(path).catch(() => null)
-  return found?.isFile() ? found.size : 0
-}
-
-/** Resolves after `ms`; rejects with the signal's reason. */
-export async function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted()
-  if (ms <= 0) return
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const cancel = clock.after(ms, resolve)
-  const abort = () => reject(signal.reason)
-  signal.addEventListener("abort", abort, { once: true })
-  try {
-    await promise
-  } finally {
-    cancel()
-    signal.removeEventListener("abort", abort)
-  }
-}
-
-/** What is written there survives a loss of power. Windows cannot do this to a folder, and need not. */
-export async function syncPath(path: string): Promise<void> {
-  const handle = await open(path, "r+")
-    .catch(() => open(path, "r"))
-    .catch(() => null)
-  await handle?.sync().catch(() => {})
-  await handle?.close()
 }
 
 async function discard(part: string): Promise<void> {

@@ -46,4 +46,5 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
   EPERM: "permission denied",
   EROFS: "read-only file system",
+  SQLITE_CANTOPEN: "its lock cannot be made",
 }

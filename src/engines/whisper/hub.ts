@@ -4,8 +4,8 @@
  */
 import { HubApiError, type ListFileEntry, listFiles, modelInfo } from "@huggingface/hub"
 import { z } from "zod"
-import type { Clock } from "../../clock.ts"
-import { pause, type RemoteFile } from "./download.ts"
+import { type Clock, pause } from "../../clock.ts"
+import type { RemoteFile } from "./download.ts"
 import { FetchError, reasonOf } from "./fetch-error.ts"
 
 export interface HubModel {

@@ -10,7 +10,7 @@ import type { Log } from "../../log.ts"
 import { EngineError } from "../engine.ts"
 import { findCached, isHubId, openIncoming } from "./cache.ts"
 import { downloadFile, FETCH_LIMITS, type FetchLimits } from "./download.ts"
-import { FetchError, type FetchFault } from "./fetch-error.ts"
+import { codeOf, FetchError, type FetchFault, reasonOf } from "./fetch-error.ts"
 import type { HubModel } from "./hub.ts"
 
 export type ModelChoice = { readonly kind: "embedded" } | { readonly kind: "folder"; readonly path: string }
@@ -214,9 +214,17 @@ async function fetchModel(
     const path = await incoming.publish({ id, revision, files: files.map((file) => ({ path: file.path, bytes: file.bytes })) })
     log.info("model.fetched", { model: id, revision, bytes, ms: Math.round(clock.now() - started) })
     return path
+  } catch (error) {
+    throw asFetchError(error)
   } finally {
     incoming.release()
   }
+}
+
+/** What failed there and is no FetchError yet is the disk's: `downloadFile` has named what the network did. */
+function asFetchError(error: unknown): unknown {
+  const failedCall = /^E[A-Z]+$/.test(codeOf(error) ?? "")
+  return failedCall ? new FetchError("disk", reasonOf(error), error) : error
 }
 
 /** Passes on the first call, those a tenth of a second after the last one passed on, and the one that says whole. */

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { chmod, mkdir, mkdtemp, readdir, rm, stat, symlink, truncate, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { type Clock, realClock } from "../../../src/clock.ts"
 import { EngineError } from "../../../src/engines/engine.ts"
 import { type DownloadProgress, MODEL_SIZES, type ResolveModelOptions, resolveModel } from "../../../src/engines/whisper/models.ts"
 import { createLog, silentLog } from "../../../src/log.ts"
@@ -82,11 +83,9 @@ const filesUnder = async (path: string) =>
 const partOf = (id: string, sha256: string) => join(home(id), "incoming", `${sha256}.part`)
 const sha256 = (contents: Uint8Array) => new Bun.CryptoHasher("sha256").update(contents).digest("hex")
 
-/** Resolves when this file has that many bytes; give its `onProgress` to `resolve`. */
-function loaded(file: string, atLeast: number) {
-  const { promise, resolve: reached } = Promise.withResolvers<void>()
-  return { promise, onProgress: (p: DownloadProgress) => (p.file === file && p.loadedBytes >= atLeast ? reached() : undefined) }
-}
+/** Resolves when that many bytes of the decoder have come and lie on the disk. */
+const partHolds = (length: number) =>
+  eventually(async () => (await stat(partOf(SMALL, sha256(decoder))).catch(() => null))?.size === length)
 
 describe("a model's name", () => {
   test("base is the embedded model, under all its names, without a request", async () => {
@@ -237,15 +236,21 @@ describe("a model of the hub", () => {
   })
 
   test("reports each file's progress at a bounded rate, and its end", async () => {
-    const hub = await smallHub()
+    // Large enough to come in many pieces.
+    const large = bytes(8_000_000, 6)
+    const hub = await hubWith({ [SMALL]: { files: { ...small, [DECODER]: large } } })
     const seen: DownloadProgress[] = []
     // The clock stands still: a tenth of a second never passes.
     await resolve(hub, "small", { onProgress: (progress) => seen.push(progress), clock: handClock() })
-    for (const [file, contents] of Object.entries(small)) {
-      const own = seen.filter((progress) => progress.file === file)
-      expect(own.length).toBeLessThanOrEqual(2)
-      expect(own.at(-1)).toEqual({ file, loadedBytes: contents.length, totalBytes: contents.length })
-    }
+    const totals = seen.filter(({ loadedBytes, totalBytes }) => loadedBytes === totalBytes)
+    expect(totals.map(({ file, loadedBytes }) => [file, loadedBytes]).sort()).toEqual(
+      Object.entries({ ...small, [DECODER]: large })
+        .map(([file, { length }]) => [file, length])
+        .sort(),
+    )
+    const ofLarge = seen.filter(({ file }) => file === DECODER)
+    expect(ofLarge.length).toBe(2)
+    expect(ofLarge[0]?.loadedBytes).toBeLessThan(large.length)
   })
 })
 
@@ -280,6 +285,41 @@ describe("without a network", () => {
     )
   })
 
+  test("a hub that does not answer is given up after a bounded time", async () => {
+    const clock = handClock()
+    const asked: (() => void)[] = []
+    const mute = Bun.serve({
+      port: 0,
+      fetch: () => {
+        asked.shift()?.()
+        return new Promise<Response>(() => {})
+      },
+    })
+    const nextRequest = () => new Promise<void>((resolve) => asked.push(resolve))
+    const requests = [nextRequest(), nextRequest(), nextRequest()]
+    const fetching = failure(
+      resolveModel("small", { cacheDirs: [cache], offline: false, hubUrl: mute.url.href, limits: { pauseMs: 0 }, clock, log: silentLog }),
+    )
+    for (const request of requests) {
+      await request
+      await clock.advance(10_000)
+    }
+    expect((await fetching).message).toContain("no answer in 10 s; check the network")
+    expect(clock.waiting).toBe(0)
+    await mute.stop(true)
+  })
+
+  test("a page that some network shows instead of the hub is not taken for a model", async () => {
+    const portal = Bun.serve({
+      port: 0,
+      fetch: () => new Response("<html>Please log in</html>", { headers: { "content-type": "text/html" } }),
+    })
+    const { message } = await failure(resolve({ url: portal.url.href } as FakeHub, "small"))
+    expect(message).toContain("the hub's answer cannot be read")
+    expect(message).not.toContain("log in")
+    await portal.stop(true)
+  })
+
   test("tiny, which was the old default, becomes the embedded base with a warning; no other size does", async () => {
     const hub = await smallHub()
     const lines: string[] = []
@@ -303,9 +343,8 @@ describe("without a network", () => {
 describe("a download that goes wrong", () => {
   test("is taken up where the connection was cut, guarded by the ETag", async () => {
     const hub = await smallHub()
-    const { promise, onProgress } = loaded(DECODER, 120_000)
-    hub.fail(DECODER, { kind: "cut", afterBytes: 120_000, when: promise })
-    await resolve(hub, "small", { onProgress })
+    hub.fail(DECODER, { kind: "cut", afterBytes: 120_000, when: partHolds(120_000) })
+    await resolve(hub, "small")
     expect(hub.requestsFor(DECODER)).toMatchObject([
       { range: undefined, ifRange: undefined },
       { range: "bytes=120000-", ifRange: `"${sha256(decoder).slice(0, 32)}"` },
@@ -318,25 +357,23 @@ describe("a download that goes wrong", () => {
     const hub = await smallHub()
     hub.fail(DECODER, { kind: "stall", afterBytes: 200_000 })
     const child = spawnChild(hub, "small")
-    const part = partOf(SMALL, sha256(decoder))
-    await eventually(async () => (await stat(part).catch(() => null))?.size === 200_000)
+    await partHolds(200_000)
     child.kill("SIGKILL")
     await child.exited
     await resolve(hub, "small")
     expect(hub.requestsFor(DECODER).map(({ range }) => range)).toEqual([undefined, "bytes=200000-"])
     expect(hub.requestsFor(ENCODER).length).toBe(1)
-    expect(await filesUnder(home(SMALL))).not.toContain(part)
+    expect(await Bun.file(partOf(SMALL, sha256(decoder))).exists()).toBe(false)
   })
 
   test("starts again if the file at the hub is another one now", async () => {
     let version = 1
     const hub = await smallHub({ etag: () => `"version-${version}"` })
-    const { promise, onProgress } = loaded(DECODER, 1000)
-    const cut = promise.then(() => {
+    const cut = partHolds(1000).then(() => {
       version = 2
     })
     hub.fail(DECODER, { kind: "cut", afterBytes: 1000, when: cut })
-    await resolve(hub, "small", { onProgress })
+    await resolve(hub, "small")
     expect(hub.requestsFor(DECODER)).toMatchObject([{ range: undefined }, { range: "bytes=1000-", ifRange: `"version-1"` }])
     expect(sha256(await Bun.file(join(home(SMALL), REVISION, DECODER)).bytes())).toBe(sha256(decoder))
   })
@@ -371,21 +408,20 @@ describe("a download that goes wrong", () => {
     expect(sha256(await Bun.file(join(path, DECODER)).bytes())).toBe(sha256(decoder))
   })
 
-  test("longer than listed is refused without filling the disk", async () => {
+  test("longer than listed is refused, also one that never ends", async () => {
     const hub = await smallHub()
-    const longer = { kind: "contents", contents: bytes(decoder.length + 2_000_000, 9) } as const
-    hub.fail(DECODER, longer, longer, longer)
-    expect((await failure(resolve(hub, "small", { limits: { pauseMs: 0, tries: 3 } }))).message).toContain("more bytes than the hub lists")
+    hub.fail(DECODER, { kind: "contents", contents: bytes(decoder.length + 2_000_000, 9) }, { kind: "endless" }, { kind: "endless" })
+    const { message } = await failure(resolve(hub, "small", { limits: { pauseMs: 0, tries: 3 } }))
+    expect(message).toContain(`${DECODER}: more bytes than the hub lists (3 tries)`)
     expect(await Bun.file(partOf(SMALL, sha256(decoder))).exists()).toBe(false)
   })
 
   test("that stalls is taken up after the limit", async () => {
     const hub = await smallHub()
     const clock = handClock()
-    const { promise, onProgress } = loaded(DECODER, 5000)
     hub.fail(DECODER, { kind: "stall", afterBytes: 5000 })
-    const choice = resolve(hub, "small", { onProgress, clock, limits: { stallMs: 30_000, pauseMs: 0 } })
-    await promise
+    const choice = resolve(hub, "small", { clock, limits: { stallMs: 30_000, pauseMs: 0 } })
+    await partHolds(5000)
     await clock.advance(29_999)
     expect(hub.requestsFor(DECODER).length).toBe(1)
     await clock.advance(1)
@@ -396,11 +432,33 @@ describe("a download that goes wrong", () => {
 
   test("that stalls each time is given up after a bounded number of tries", async () => {
     const hub = await smallHub()
+    const clock = handClock()
     const stall = { kind: "stall", afterBytes: 0 } as const
     hub.fail(DECODER, stall, stall, stall, stall, stall, stall)
-    const error = await failure(resolve(hub, "small", { limits: { stallMs: 20, tries: 4, pauseMs: 0 } }))
-    expect(error.message).toContain(`${DECODER}: stalled for 0.02 s (4 tries)`)
+    const fetching = failure(resolve(hub, "small", { clock, limits: { stallMs: 30_000, tries: 4, pauseMs: 0 } }))
+    for (let tried = 1; tried <= 4; tried++) {
+      await eventually(async () => hub.requestsFor(DECODER).length === tried)
+      await clock.advance(30_000)
+    }
+    expect((await fetching).message).toContain(`${DECODER}: stalled for 30 s (4 tries)`)
     expect(hub.requestsFor(DECODER).length).toBe(4)
+  })
+
+  test("pauses twice as long before each further try", async () => {
+    const hub = await smallHub()
+    const trouble = { kind: "status", status: 503 } as const
+    hub.fail(DECODER, trouble, trouble, trouble)
+    const pauses: number[] = []
+    const clock: Clock = {
+      now: realClock.now,
+      after(ms, callback) {
+        if (ms === 30_000 || ms === 10_000) return realClock.after(ms, callback)
+        pauses.push(ms)
+        return realClock.after(0, callback)
+      },
+    }
+    expect((await resolve(hub, "small", { clock, limits: { pauseMs: 1000 } })).kind).toBe("folder")
+    expect(pauses).toEqual([1000, 2000, 4000])
   })
 
   test("is tried again after an answer of trouble, and given up after the bound", async () => {
@@ -426,11 +484,10 @@ describe("a download that goes wrong", () => {
 
   test("that is called off says so, and the next call goes on from there", async () => {
     const hub = await smallHub()
-    const { promise, onProgress } = loaded(DECODER, 70_000)
     hub.fail(DECODER, { kind: "stall", afterBytes: 70_000 })
     const calling = new AbortController()
-    const fetching = resolve(hub, "small", { onProgress, signal: calling.signal })
-    await promise
+    const fetching = resolve(hub, "small", { signal: calling.signal })
+    await partHolds(70_000)
     calling.abort()
     expect((await failure(fetching)).code).toBe("aborted")
     expect((await stat(partOf(SMALL, sha256(decoder)))).size).toBe(70_000)
@@ -468,11 +525,10 @@ describe("several at once", () => {
 
   test("one that waits can be called off", async () => {
     const hub = await smallHub()
-    const { promise, onProgress } = loaded(DECODER, 10)
     hub.fail(DECODER, { kind: "stall", afterBytes: 10 })
     const calling = new AbortController()
-    const first = resolve(hub, "small", { onProgress, signal: calling.signal })
-    await promise
+    const first = resolve(hub, "small", { signal: calling.signal })
+    await partHolds(10)
     const { promise: waits, resolve: waiting } = Promise.withResolvers<void>()
     const log = createLog({ level: "info", write: (line) => (JSON.parse(line).event === "model.waiting" ? waiting() : undefined) })
     const waiter = new AbortController()
@@ -513,13 +569,41 @@ describe("the cache folder", () => {
     expect(message).toMatch(/4503599628 MB are needed in .* and \d+ MB are free; make room, or set STT_CACHE_DIR/)
     expect(hub.requestsFor("config.json")).toEqual([])
   })
+
+  test("in which something is in the way is one line with the reason", async () => {
+    const hub = await smallHub()
+    await mkdir(join(home(SMALL), "incoming"), { recursive: true })
+    await writeFile(join(home(SMALL), "incoming", REVISION), "a file where a folder belongs")
+    const { message } = await failure(resolve(hub, "small"))
+    expect(message).toMatch(/: (ENOTDIR|EEXIST); make room, or set STT_CACHE_DIR to a folder that can be written$/)
+  })
+
+  test("that takes no more, or larger, files is one line with the reason", async () => {
+    const hub = await smallHub()
+    const limited = spawnChild(hub, "small", ["bash", "-c", `ulimit -f 100; exec "$@"`, "-"])
+    const { error } = (await new Response(limited.stdout).json()) as ResolveModelReply
+    expect(error).toEndWith("file too large for this disk (EFBIG); make room, or set STT_CACHE_DIR to a folder that can be written")
+  })
+
+  // Needs to mount a small disk: not every machine lets a test do that.
+  test.skipIf(!mountable())("that is full is one line with the reason", async () => {
+    const hub = await smallHub()
+    await mkdir(cache)
+    const mount = `mount -t tmpfs -o size=50m,nr_inodes=8 none ${cache}; exec "$@"`
+    const full = spawnChild(hub, "small", ["unshare", "-rm", "sh", "-c", mount, "-"])
+    const { error } = (await new Response(full.stdout).json()) as ResolveModelReply
+    expect(error).toEndWith("no space left on the disk (ENOSPC); make room, or set STT_CACHE_DIR to a folder that can be written")
+  })
 })
 
-function spawnChild(hub: FakeHub, name: string) {
-  return Bun.spawn([process.execPath, CHILD, JSON.stringify({ name, cacheDirs: [cache], hubUrl: hub.url })], {
-    stdout: "pipe",
-    stderr: "inherit",
-  })
+function mountable(): boolean {
+  const found = Bun.which("unshare")
+  return found !== null && Bun.spawnSync([found, "-rm", "mount", "-t", "tmpfs", "none", tmpdir()]).success
+}
+
+function spawnChild(hub: FakeHub, name: string, before: readonly string[] = []) {
+  const argument = JSON.stringify({ name, cacheDirs: [cache], hubUrl: hub.url })
+  return Bun.spawn([...before, process.execPath, CHILD, argument], { stdout: "pipe", stderr: "inherit" })
 }
 
 /** For what another process does and does not tell. The test's own time limit bounds it. */
