@@ -4,7 +4,7 @@
  */
 import { EngineError } from "../engine.ts"
 import { likeliest, probabilityOf } from "./logits.ts"
-import { endsInLoop } from "./loops.ts"
+import { lengthBeforeLoop } from "./loops.ts"
 import type { OrtTensor, TokenSteps, WhisperSessions } from "./sessions.ts"
 import type { Vocabulary } from "./tokens.ts"
 
@@ -12,7 +12,7 @@ import type { Vocabulary } from "./tokens.ts"
 export type Stop = "end" | "loop" | "ceiling"
 
 export interface Decoded {
-  /** Without prompt and end of text. */
+  /** Without prompt and end of text; of a loop only its first round. */
   readonly tokens: readonly number[]
   readonly language: string
   readonly stop: Stop
@@ -47,24 +47,29 @@ async function writeText(steps: TokenSteps, { sessions, vocabulary, language: to
   const { row, noSpeechProb, language, promptTokens } = await prompt(steps, vocabulary, told, signal)
   const most = Math.min(ceiling, sessions.maxTokens - promptTokens)
   const tokens: number[] = []
-  let logprobs = 0
-  let stop: Stop = "ceiling"
-  for (let next = row, banned = vocabulary.bannedFirst; ; banned = vocabulary.banned) {
-    const choice = likeliest(next, banned)
-    logprobs += choice.logprob
-    if (choice.token === vocabulary.endOfText) {
-      stop = "end"
-      break
+  const logprobs: number[] = []
+  const done = (stop: Stop): Decoded => ({ tokens, language, stop, avgLogprob: mean(logprobs), noSpeechProb })
+  let next = row
+  let banned = vocabulary.bannedFirst
+  for (;;) {
+    const { token, logprob } = likeliest(next, banned)
+    logprobs.push(logprob)
+    if (token === vocabulary.endOfText) return done("end")
+    tokens.push(token)
+    const worth = lengthBeforeLoop(tokens)
+    if (worth !== null) {
+      tokens.length = worth
+      logprobs.length = worth
+      return done("loop")
     }
-    tokens.push(choice.token)
-    if (endsInLoop(tokens)) stop = "loop"
-    if (stop === "loop" || tokens.length >= most) break
+    if (tokens.length >= most) return done("ceiling")
     throwIfAborted(signal)
-    next = lastOf(await steps.append([choice.token]))
+    next = lastOf(await steps.append([token]))
+    banned = vocabulary.banned
   }
-  const choices = tokens.length + (stop === "end" ? 1 : 0)
-  return { tokens, language, stop, avgLogprob: logprobs / choices, noSpeechProb }
 }
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
 interface Prompted {
   /** Logits of the first token of text. */

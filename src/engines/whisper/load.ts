@@ -4,6 +4,7 @@
  */
 import { stat } from "node:fs/promises"
 import { resolve } from "node:path"
+import { z } from "zod"
 import { EngineError } from "../engine.ts"
 import { type OrtSession, type TensorMaker, type WhisperSessions, whisperConfig, wrapSessions } from "./sessions.ts"
 import { readVocabulary, type Vocabulary } from "./tokens.ts"
@@ -43,9 +44,13 @@ export async function loadModel({ source, threads }: { source: ModelSource; thre
   try {
     return await open(source, dtype, threads)
   } catch (cause) {
-    if (cause instanceof EngineError) throw cause
-    throw new EngineError("unavailable", `${name} is not a usable Whisper: one of its files is broken`, { cause })
+    throw new EngineError("unavailable", `${name} is not a usable Whisper: ${reasonOf(cause)}`, { cause })
   }
+}
+
+function reasonOf(cause: unknown): string {
+  const message = cause instanceof z.ZodError ? z.prettifyError(cause).replace(/\s*\n\s*/g, " ") : String(cause)
+  return message.split("\n", 1)[0] ?? ""
 }
 
 async function chooseFiles(source: ModelSource, name: string): Promise<Record<string, Dtype>> {
@@ -88,6 +93,8 @@ async function open(source: ModelSource, dtype: Record<string, Dtype>, threads: 
     session_options: {
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
+      // The arena keeps what one run over the full 30 s needed, 400 MB for base, until the process ends.
+      enableCpuMemArena: false,
       // Threads that spin while they wait steal the cores of the other engines.
       extra: { session: { intra_op: { allow_spinning: "0" } } },
     },
@@ -95,7 +102,7 @@ async function open(source: ModelSource, dtype: Record<string, Dtype>, threads: 
   const tokenizer = await AutoTokenizer.from_pretrained(path, { local_files_only: true })
   const newTensor: TensorMaker = (type, data, dims) => new Tensor(type, data, dims).ort_tensor
   const { model: encoder, decoder_model_merged: decoder } = model.sessions as Record<string, OrtSession | undefined>
-  if (encoder === undefined || decoder === undefined) throw new EngineError("unavailable", "the model has no encoder or no decoder")
+  if (encoder === undefined || decoder === undefined) throw new Error("it has no encoder or no decoder")
   return {
     sessions: wrapSessions({ encoder, decoder, config: whisperConfig.parse(model.config), newTensor }),
     vocabulary: readVocabulary(model.generation_config),

@@ -1,8 +1,5 @@
 /** Reads a row of logits without allocating: the vocabulary has 51,865 tokens or so and a row comes with each token. */
 
-/** A token this far below the best, in logits, adds less than 1e-8 to the sum of probabilities. */
-const NEGLIGIBLE_LOGITS = 30
-
 export interface Choice {
   readonly token: number
   /** Natural log of its probability among the tokens that were allowed. */
@@ -21,11 +18,8 @@ export function likeliest(row: Float32Array, banned: Uint8Array): Choice {
     }
   }
   let sum = 0
-  const least = best - NEGLIGIBLE_LOGITS
-  for (let i = 0; i < banned.length; i++) {
-    const logit = row[i] as number
-    if (logit > least && banned[i] === 0) sum += Math.exp(logit - best)
-  }
+  // All of them: the tail is flat, and each of its tokens counts.
+  for (let i = 0; i < banned.length; i++) if (banned[i] === 0) sum += Math.exp((row[i] as number) - best)
   return { token, logprob: -Math.log(sum) }
 }
 

@@ -7,16 +7,22 @@ const REPEATS_MIN = 4
 /** And its repetitions must span this many tokens. */
 const LOOP_TOKENS_MIN = 16
 
-/** True if the text ends in one phrase over and over. To be asked after each token. */
-export function endsInLoop(tokens: readonly number[]): boolean {
+/**
+ * If the text ends in one phrase over and over: how many of its tokens are worth keeping, up to where the phrase stands for
+ * the first time. Null otherwise. To be asked after each token.
+ */
+export function lengthBeforeLoop(tokens: readonly number[]): number | null {
   for (let phrase = 1; phrase <= PHRASE_TOKENS_MAX; phrase++) {
     const span = Math.max(REPEATS_MIN * phrase, LOOP_TOKENS_MIN)
-    if (span > tokens.length) continue
-    let same = phrase
-    while (same < span && tokens[tokens.length - 1 - same] === tokens[tokens.length - 1 - same + phrase]) same++
-    if (same >= span) return true
+    if (span <= tokens.length && repeats(tokens, phrase, span)) return tokens.length - span + phrase
   }
-  return false
+  return null
+}
+
+/** True if the last `span` tokens are the last `phrase` tokens over and over. */
+function repeats(tokens: readonly number[], phrase: number, span: number): boolean {
+  for (let i = tokens.length - span; i < tokens.length - phrase; i++) if (tokens[i] !== tokens[i + phrase]) return false
+  return true
 }
 
 /** Tokens allowed in any utterance, and in each second of it: fast speech in a script that takes several tokens a letter. */

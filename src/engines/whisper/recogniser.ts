@@ -44,9 +44,19 @@ const FRAMES_PER_POSITION = 2
 /** Silence that our export wants after the speech (weights/export_whisper.py). */
 const SILENCE_MS = 500
 
+export interface RecogniserOptions {
+  readonly source: ModelSource
+  /** Threads of one run. */
+  readonly threads: number
+}
+
 /** Rejects with EngineError `unavailable` if files of the model are missing or broken. */
-export async function loadRecogniser({ source, threads }: { source: ModelSource; threads: number }): Promise<Recogniser> {
-  const model = await loadModel({ source, threads })
+export async function loadRecogniser(options: RecogniserOptions): Promise<Recogniser> {
+  return createRecogniser(await loadModel(options))
+}
+
+/** Owns the model from here on. */
+export function createRecogniser(model: LoadedModel): Recogniser {
   const logMel = createLogMel(model.sessions.bins)
 
   async function hear(samples: Float32Array, frames: number, language: string | null, signal: AbortSignal): Promise<Decoded> {
@@ -68,6 +78,7 @@ export async function loadRecogniser({ source, threads }: { source: ModelSource;
       const floats = floatsFromSamples(samples)
       const frames = framesFor(samples.length, model)
       let heard = await hear(floats, frames, told, signal)
+      // The full context is what the model was trained on, and it loses its way there less often.
       if (heard.stop !== "end" && frames < FULL_FRAMES) heard = better(heard, await hear(floats, FULL_FRAMES, heard.language, signal))
       const segment: Segment = {
         text: model.textOf(heard.tokens),
@@ -88,7 +99,7 @@ function framesFor(samples: number, { sessions }: LoadedModel): number {
   return Math.min(FULL_FRAMES, positions * FRAMES_PER_POSITION)
 }
 
-/** A text that ended by itself before one that was stopped; a loop is sure of its words, so the logprob alone would keep it. */
+/** A text that ended by itself before one that was stopped: a loop is sure of its words, so the logprob alone would keep it. */
 function better(one: Decoded, other: Decoded): Decoded {
   if ((one.stop === "end") !== (other.stop === "end")) return one.stop === "end" ? one : other
   return one.avgLogprob >= other.avgLogprob ? one : other

@@ -65,10 +65,11 @@ export interface SessionsOptions {
   readonly newTensor: TensorMaker
 }
 
+/** Throws an Error if the sessions are not those of a Whisper with float32 tensors. */
 export function wrapSessions({ encoder, decoder, config, newTensor }: SessionsOptions): WhisperSessions {
   const [features] = encoder.inputMetadata
   const [states] = encoder.outputMetadata
-  if (features === undefined || states === undefined) throw new EngineError("unavailable", "the encoder has no input or no output")
+  if (features?.type !== "float32" || states?.type !== "float32") throw new Error("its encoder does not take and give float32")
   const bins = Number(features.shape?.[1]) || config.num_mel_bins
   return {
     bins,
