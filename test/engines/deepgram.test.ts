@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { samplesFromBytes } from "../../src/audio/pcm.ts"
 import { realClock } from "../../src/clock.ts"
-import { handshakeFailure } from "../../src/engines/deepgram/failures.ts"
+import { handshakeFailure, stalled } from "../../src/engines/deepgram/failures.ts"
+import { createOutage } from "../../src/engines/deepgram/outage.ts"
+import { DEFAULT_TIMINGS } from "../../src/engines/deepgram/timings.ts"
 import { createDeepgram, type DeepgramOptions } from "../../src/engines/deepgram.ts"
 import type { Engine, EngineErrorCode, Stream } from "../../src/engines/engine.ts"
 import { silentLog } from "../../src/log.ts"
-import { audioDroppedSeconds, upstreamErrors } from "../../src/metrics.ts"
+import { audioDroppedSeconds, upstreamErrors, utterances } from "../../src/metrics.ts"
 import type { SpeechEvent } from "../../src/speech/events.ts"
 import { type HandClock, handClock } from "../support/clock.ts"
 import { type Call, type DeepgramUpstream, startDeepgram, startRudeUpstream } from "../support/deepgram-upstream.ts"
@@ -160,6 +162,9 @@ describe("a continuous stream", () => {
     call.results("at noon", { end: 2 })
     call.utteranceEnd(2)
     expect(await stream.next()).toEqual(final("Zebras graze at noon", 0, 2_000))
+    call.results("Lions", { end: 3 })
+    call.utteranceEnd(-1)
+    expect(await stream.next()).toEqual(final("Lions", 2_000, 3_000, { utterance: 1 }))
   })
 
   test("takes an UtteranceEnd that comes late for what it is", async () => {
@@ -185,6 +190,7 @@ describe("a continuous stream", () => {
   })
 
   test("tells nothing of silence", async () => {
+    const silent = await countOf(utterances, { engine: "deepgram", outcome: "silence" })
     const stream = open()
     const call = await speak(stream, 0, 4_000)
     call.results("", { end: 1, final: false })
@@ -195,6 +201,7 @@ describe("a continuous stream", () => {
     await call.got("Finalize")
     call.results("", { fromFinalize: true })
     expect(await stream.next()).toEqual(final("", 0, 4_000, { cause: "commit" }))
+    expect(await countOf(utterances, { engine: "deepgram", outcome: "silence" })).toBe(silent + 1)
   })
 
   test("is asked for the rest when the client stops sending", async () => {
@@ -206,7 +213,9 @@ describe("a continuous stream", () => {
     await call.got("Finalize")
     call.results("graze.", { fromFinalize: true })
     expect(await stream.next()).toEqual(final("Zebras graze.", 0, 3_000))
-    expect(call.wire).toEqual(["audio 48000", "Finalize"])
+    await speak(stream, 3_000, 4_000)
+    await speak(stream, 4_000, 5_000)
+    expect(call.wire).toEqual(["audio 48000", "Finalize", "audio 32000"])
   })
 
   test("lets a pause end an utterance even if Deepgram has nothing to add", async () => {
@@ -219,6 +228,18 @@ describe("a continuous stream", () => {
     await call.got("Finalize")
     await clock.advance(1_500)
     expect(await stream.next()).toEqual(final("Zebras", 0, 1_000))
+  })
+
+  test("whose socket is gone still ends its utterance when the client stops sending", async () => {
+    const stream = open()
+    const call = await speak(stream, 0, 1_000)
+    call.results("Zebras", { end: 1 })
+    await owing(stream, 0)
+    call.drop()
+    await tap.seen(LOST)
+    await clock.advance(2_000)
+    expect(await stream.next()).toEqual(final("Zebras", 0, 1_000))
+    expect(deepgram.dials).toBe(1)
   })
 
   test("sends every sample once and in order, however it was cut", async () => {
@@ -243,6 +264,19 @@ describe("a continuous stream", () => {
     await clock.advance(3_900)
     await call.got("Finalize")
     expect(call.wire).toEqual(["audio 16000", "KeepAlive", "KeepAlive", "KeepAlive", "audio 16000", "Finalize"])
+  })
+
+  test("stays on one socket as long as audio comes, and needs no KeepAlive", async () => {
+    engine = engineAt(deepgram.url, { timings: { heldMaxMs: 4_000 } })
+    const stream = open()
+    for (let ms = 0; ms < 75_000; ms += 3_000) {
+      const call = await speak(stream, ms, ms + 3_000)
+      call.results("", { speechFinal: true })
+      await owing(stream, 0)
+      await clock.advance(3_000)
+    }
+    expect(deepgram.calls[0]!.wire).toEqual([`audio ${75_000 * 16}`])
+    expect(tap.lines.map((line) => line.event)).toEqual(["upstream open"])
   })
 
   test("hangs up after a minute without audio and dials again for the next", async () => {
@@ -287,8 +321,17 @@ describe("a continuous stream", () => {
     expect(call.wire).toEqual(["audio 16000", "CloseStream", "closed 1000"])
   })
 
+  test("delivers nothing after it was closed, not even what waits to be read", async () => {
+    const stream = open()
+    const call = await speak(stream, 0, 1_000)
+    call.results("Zebras.", { speechFinal: true })
+    await owing(stream, 0)
+    stream.close()
+    expect(await stream.rest()).toEqual([])
+  })
+
   test("can be closed while it is being dialled", async () => {
-    deepgram.handshakes = ["hang"]
+    deepgram.handshakes = ["hang", "accept"]
     const stream = open()
     stream.accept(audio(0, 100))
     await deepgram.dialled(1)
@@ -299,6 +342,9 @@ describe("a continuous stream", () => {
     expect(clock.waiting).toBe(0)
     expect(await stream.rest()).toEqual([])
     expect(await other.rest()).toEqual([])
+    const call = await speak(open(), 0, 100)
+    expect(call.audio()).toEqual(audio(0, 100))
+    expect(deepgram.dials).toBe(2)
   })
 })
 
@@ -368,6 +414,34 @@ describe("a commit", () => {
     expect(call.wire).toEqual(["audio 16000", "Finalize", "audio 32000", "Finalize", "audio 16000", "Finalize"])
   })
 
+  test("is answered by its Finalize even if that ends before the audio does", async () => {
+    const stream = open()
+    stream.accept(audio(0, 1_000))
+    stream.commit()
+    const call = await deepgram.call(0)
+    await call.got("Finalize")
+    call.results("Zebras.", { end: 0.7, fromFinalize: true })
+    expect(await stream.next()).toEqual(final("Zebras.", 0, 700, { cause: "commit" }))
+  })
+
+  test("is not kept waiting by a Deepgram that repeats itself", async () => {
+    const stream = open()
+    stream.accept(audio(0, 2_000))
+    stream.commit()
+    const call = await deepgram.call(0)
+    await call.got("Finalize")
+    call.results("Zebras", { start: 0, end: 0.9 })
+    await owing(stream, 1_100)
+    await clock.advance(9_000)
+    call.results("graze", { end: 0.9, final: false })
+    // Read in order: once this was understood, so was the one before.
+    call.say("nonsense")
+    await tap.seen("upstream message unreadable")
+    await clock.advance(1_000)
+    await call.got("CloseStream")
+    expect(await stream.next()).toEqual(final("Zebras", 0, 900, { cause: "commit" }))
+  })
+
   test("is not answered by a Finalize sent before it", async () => {
     const stream = open()
     const call = await speak(stream, 0, 500)
@@ -405,6 +479,7 @@ describe("a commit", () => {
   })
 
   test("whose answer never comes fails, and the next is heard on a new socket", async () => {
+    const dropped = await countOf(audioDroppedSeconds, { engine: "deepgram" })
     deepgram.answersCloseStream = false
     const stream = open()
     stream.accept(audio(0, 2_000))
@@ -416,11 +491,13 @@ describe("a commit", () => {
     call.results("Zebras", { end: 0.5 })
     await owing(stream, 2_500)
     await clock.advance(9_999)
+    await call.got("KeepAlive", 2)
     expect(call.wire).not.toContain("CloseStream")
     await clock.advance(1)
     await call.got("CloseStream")
     await clock.advance(5_000)
     expect(await stream.next()).toEqual(failed("timeout"))
+    expect(await countOf(audioDroppedSeconds, { engine: "deepgram" })).toBeCloseTo(dropped + 1.5, 6)
     const second = await deepgram.call(1)
     await second.got("Finalize")
     second.results("Lions.", { fromFinalize: true })
@@ -497,6 +574,42 @@ describe("a socket lost in the middle of an utterance", () => {
     expect(deepgram.dials).toBe(1)
     const second = await speak(stream, 1_000, 2_000, 1)
     expect(second.audio()).toEqual(audio(1_000, 2_000))
+    second.results("", { speechFinal: true })
+    await owing(stream, 0)
+    second.drop()
+    await tap.seen(LOST, 2)
+    const third = await speak(stream, 2_000, 3_000, 2)
+    expect(third.audio()).toEqual(audio(2_000, 3_000))
+  })
+
+  test("gives what was heard before, then tells what is lost, if nobody answers any more", async () => {
+    deepgram.handshakes = ["accept", 401]
+    const stream = open()
+    const call = await speak(stream, 0, 2_000)
+    call.results("Zebras", { end: 1 })
+    await owing(stream, 1_000)
+    call.drop()
+    await tap.seen(LOST)
+    await clock.advance(250)
+    expect(await stream.next()).toEqual(final("Zebras", 0, 1_000))
+    expect(await stream.next()).toEqual(failed("unauthorized", 1))
+  })
+
+  test("is an outage of its own if Deepgram got on in between", async () => {
+    const stream = open()
+    stream.accept(audio(0, 8_000))
+    for (let index = 0; index < 8; index++) {
+      const call = await deepgram.call(index)
+      await call.heard((8 - index) * 16_000)
+      call.results(`zebra${index}`, { end: 1 })
+      await owing(stream, (7 - index) * 1_000)
+      if (index === 7) break
+      call.drop()
+      await tap.seen(LOST, index + 1)
+      await clock.advance(250)
+    }
+    deepgram.calls[7]!.utteranceEnd(1)
+    expect(await stream.next()).toEqual(final("zebra0 zebra1 zebra2 zebra3 zebra4 zebra5 zebra6 zebra7", 0, 8_000))
   })
 
   test("while it was being finished gives the last words all the same", async () => {
@@ -518,7 +631,11 @@ describe("a socket lost in the middle of an utterance", () => {
   })
 
   test("is dialled in vain only so often when each new socket drops at once", async () => {
-    deepgram.onCall = (call) => call.close(1011)
+    deepgram.onCall = (call) => {
+      // An open socket and an empty result prove nothing.
+      call.results("", { start: 0, end: 0 })
+      call.close(1011)
+    }
     const stream = open()
     stream.accept(audio(0, 1_000))
     stream.commit()
@@ -528,6 +645,19 @@ describe("a socket lost in the middle of an utterance", () => {
     }
     expect(await stream.next()).toEqual(failed("unavailable"))
     expect(deepgram.dials).toBe(6)
+  })
+
+  test("after Deepgram said that it was done is not missed", async () => {
+    deepgram.answersCloseStream = false
+    const stream = open()
+    const call = await speak(stream, 0, 1_000)
+    stream.finish()
+    await call.got("CloseStream")
+    call.results("Zebras.", { end: 0.9 })
+    call.metadata()
+    call.close(1011)
+    expect(await stream.rest()).toEqual([final("Zebras.", 0, 900, { cause: "close" })])
+    expect(deepgram.dials).toBe(1)
   })
 
   test("is not dialled again for audio that Deepgram cannot read", async () => {
@@ -555,6 +685,23 @@ describe("a socket lost in the middle of an utterance", () => {
     expect(await tap.seen("audio dropped")).toMatchObject({ reason: "ceiling", audioMs: 500 })
     expect(await countOf(audioDroppedSeconds, { engine: "deepgram" })).toBeCloseTo(dropped + 3, 6)
   })
+})
+
+test("audio that is let go before it was sent does not shift the times of what follows", async () => {
+  engine = engineAt(deepgram.url, { timings: { heldMaxMs: 2_000 } })
+  const stream = open()
+  stream.accept(audio(0, 500))
+  stream.commit()
+  const call = await deepgram.call(0)
+  await call.got("Finalize")
+  for (let ms = 500; ms < 5_500; ms += 500) stream.accept(audio(ms, ms + 500))
+  stream.commit()
+  call.results("Zebras.", { fromFinalize: true })
+  expect(await stream.next()).toEqual(final("Zebras.", 0, 500, { cause: "commit" }))
+  await call.got("Finalize", 2)
+  expect(call.audio().subarray(8_000)).toEqual(audio(3_500, 5_500))
+  call.results("Lions.", { end: 2.5, fromFinalize: true, words: [{ start: 0.6, end: 2 }] })
+  expect(await stream.next()).toEqual(final("Lions.", 3_600, 5_000, { utterance: 1, cause: "commit" }))
 })
 
 describe("a handshake", () => {
@@ -681,6 +828,20 @@ describe("a handshake", () => {
     expect(deepgram.dials).toBe(4)
   })
 
+  test("that failed ends a finished stream at once, without another dial", async () => {
+    deepgram.handshakes = [401]
+    const stream = open()
+    stream.accept(audio(0, 1_000))
+    expect(await stream.next()).toEqual(failed("unauthorized"))
+    stream.accept(audio(1_000, 2_000))
+    await clock.advance(2_000)
+    await tap.seen(LOST, 2)
+    stream.accept(audio(2_000, 3_000))
+    stream.finish()
+    expect(await stream.rest()).toEqual([failed("unauthorized", 1)])
+    expect(deepgram.dials).toBe(2)
+  })
+
   test.each([
     ["Unexpected server response: 401", "unauthorized", false, "401"],
     ["Unexpected server response: 404", "unavailable", false, "404"],
@@ -699,7 +860,37 @@ describe("a handshake", () => {
   })
 })
 
+test("an outage is waited out ever longer, and ever longer again once it was given up", () => {
+  const outage = createOutage(clock, DEFAULT_TIMINGS)
+  const waits = () => Array.from({ length: 6 }, () => outage.failed(stalled()))
+  expect(waits()).toEqual([250, 500, 1_000, 2_000, 4_000, null])
+  const cooling = [outage.coolingMs]
+  for (let dial = 0; dial < 5; dial++) {
+    expect(outage.failed(stalled())).toBe(null)
+    cooling.push(outage.coolingMs)
+  }
+  expect(cooling).toEqual([2_000, 4_000, 8_000, 16_000, 30_000, 30_000])
+  outage.over()
+  expect(outage.coolingMs).toBe(0)
+  expect(waits()).toEqual([250, 500, 1_000, 2_000, 4_000, null])
+})
+
 describe("an upstream that", () => {
+  test("answers in time is not left, however much it just got", async () => {
+    const stream = open()
+    for (let ms = 0; ms < 9_000; ms += 1_000) {
+      const call = await speak(stream, ms, ms + 1_000)
+      call.results("")
+      await owing(stream, 0)
+      await clock.advance(1_000)
+    }
+    const call = await speak(stream, 9_000, 14_000)
+    await clock.advance(1_900)
+    call.results("Zebras.", { speechFinal: true })
+    expect(await stream.next()).toEqual(final("Zebras.", 9_000, 14_000))
+    expect(deepgram.dials).toBe(1)
+  })
+
   test("falls silent is left for a new socket, which hears again what was not answered", async () => {
     const stream = open()
     const call = await speak(stream, 0, 1_000)

@@ -35,7 +35,7 @@ export function createOutage(clock: Clock, timings: Timings): Outage {
       if (failures === 0) sinceMs = nowMs
       failures++
       reason = error
-      const hopeful = error.retryable && givenUp === 0 && failures < FAILURES_MAX && nowMs - sinceMs < timings.recoveryMs
+      const hopeful = error.retryable && failures < FAILURES_MAX && nowMs - sinceMs < timings.recoveryMs
       if (hopeful) return timings.redialMs * 2 ** (failures - 1)
       coolUntilMs = nowMs + Math.min(timings.cooldownMs * 2 ** givenUp, timings.cooldownMaxMs)
       givenUp++

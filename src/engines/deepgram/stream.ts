@@ -259,7 +259,7 @@ export function openStream({ dial, clock, timings, log, language, session, onOve
 
   return {
     accept(samples) {
-      if (life !== "open" || samples.length === 0) return
+      if (life !== "open") return
       owed.accept(samples)
       paused = false
       idle.set(timings.idleMs, closeIdle)

@@ -66,7 +66,7 @@ export function dial({ client, language, clock, timings }: DialOptions, listener
   const keepAlive = createAlarm(clock)
 
   deadline.set(timings.connectMs, () => end({ clean: false, error: connectTimeout() }))
-  queueMicrotask(connect)
+  void connect()
 
   async function connect() {
     try {
@@ -92,7 +92,6 @@ export function dial({ client, language, clock, timings }: DialOptions, listener
     if (state !== "connecting") return
     state = "open"
     deadline.clear()
-    scheduleKeepAlive()
     listener.onOpen()
   }
 
@@ -181,7 +180,6 @@ function query(language: Language, { connectMs }: Timings): Parameters<DeepgramC
     vad_events: "true",
     queryParams: { no_delay: "true" },
     reconnectAttempts: 0,
-    shouldReconnect: () => false,
     connectionTimeoutInSeconds: (connectMs + SDK_CONNECT_MARGIN_MS) / 1000,
   }
 }
