@@ -17,7 +17,7 @@ function faults(source: Environment): string[] {
 
 describe("without any setting", () => {
   test("the embedded Whisper answers whole utterances on port 8000", () => {
-    expect(settings({})).toEqual({
+    expect<object>(settings({})).toEqual({
       STT_PROVIDER: "whisper",
       WHISPER_MODEL: "base",
       STT_LANGUAGE_CODE: "en",
