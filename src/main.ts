@@ -10,7 +10,9 @@ if (process.argv[2] === "__engine") {
   const { runEngine } = await import("./engines/whisper/child.ts")
   await runEngine()
 } else {
-  process.exit(await runProgram())
+  const code = await runProgram()
+  // Exiting drops what a slow reader of a pipe has not taken yet.
+  process.stdout.end(() => process.exit(code))
 }
 
 async function runProgram(): Promise<number> {

@@ -48,6 +48,27 @@ describe("the server as a process", () => {
     expect(await program.exited).toBe(0)
   }, 120_000)
 
+  test("on a second signal waits for nothing and ends with 1", async () => {
+    const asked = Promise.withResolvers<void>()
+    await using upstream = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch() {
+        asked.resolve()
+        return new Promise<Response>(() => {})
+      },
+    })
+    const groq = { STT_PROVIDER: "groq", GROQ_STT_API_KEY: "key", GROQ_BASE_URL: upstream.url.origin, STT_DRAIN_MS: "600000" }
+    await using program = startProgram([], { ...local, ...groq })
+    const client = await connect(new URL(String((await program.seen("listening")).address)))
+    client.send(new Uint8Array((await clip("ps_goforward")).buffer))
+    await asked.promise
+    program.signal("SIGTERM")
+    await program.seen("draining")
+    program.signal("SIGTERM")
+    expect(await program.exited).toBe(1)
+  }, 120_000)
+
   test("names a taken port in one line and ends with 1", async () => {
     await using first = startProgram([], { ...local, STT_ENGINES: "1" })
     const port = new URL(String((await first.seen("listening")).address)).port

@@ -90,6 +90,15 @@ describe("transcribe", () => {
     expect({ code, output, asked: asked.length }).toEqual({ code: 0, output: ["Ten of clubs."], asked: 1 })
   })
 
+  test("writes all of a long transcript before it ends, also into a pipe", async () => {
+    const text = "ten of clubs ".repeat(40_000).trim()
+    await using upstream = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => Response.json({ text, segments: [] }) })
+    const env = { STT_PROVIDER: "groq", GROQ_STT_API_KEY: "key", GROQ_BASE_URL: upstream.url.origin }
+    await using program = startProgram(["transcribe", speech("ps_cards_001")], env)
+    expect((await program.output).length).toBe(text.length + 1)
+    expect(await program.exited).toBe(0)
+  })
+
   test("says that deepgram hears no files", async () => {
     const { code, output, errors } = await runCommand(["transcribe", speech("ps_cards_001")], {
       STT_PROVIDER: "deepgram",
