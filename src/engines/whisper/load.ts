@@ -113,12 +113,12 @@ async function open(source: ModelSource, dtype: Record<string, Dtype>, threads: 
   }
 }
 
-/** transformers.js asks for `MEMORY_PATH/config.json` and takes a Response for the file. */
+/** transformers.js asks for a file under its local path, then again under a remote address; a Response is the file. */
 function memoryCache(files: ReadonlyMap<string, Uint8Array>) {
   return {
     async match(request: string): Promise<Response | undefined> {
-      const file = request.startsWith(`${MEMORY_PATH}/`) ? files.get(request.slice(MEMORY_PATH.length + 1)) : undefined
-      return file === undefined ? undefined : new Response(file as Uint8Array<ArrayBuffer>)
+      for (const [name, bytes] of files) if (request.endsWith(`/${name}`)) return new Response(bytes as Uint8Array<ArrayBuffer>)
+      return undefined
     },
     async put() {},
   }

@@ -1,0 +1,88 @@
+import { describe, expect, test } from "bun:test"
+import { type Decoded, decode } from "../../../src/engines/whisper/decode.ts"
+import {
+  END,
+  ENGLISH,
+  FRENCH,
+  NO_SPEECH,
+  NO_TIMESTAMPS,
+  type ScriptedSessions,
+  START,
+  scriptedSessions,
+  smallVocabulary,
+  TRANSCRIBE,
+} from "../../support/scripted-whisper.ts"
+
+const PROMPT = [START, ENGLISH, TRANSCRIBE, NO_TIMESTAMPS]
+
+interface Told {
+  language?: string | null
+  ceiling?: number
+  signal?: AbortSignal
+}
+
+async function decoded(
+  sessions: ScriptedSessions,
+  { language = "en", ceiling = 100, signal = new AbortController().signal }: Told = {},
+): Promise<Decoded> {
+  const states = await sessions.encode(new Float32Array(0), 100)
+  try {
+    return await decode({ sessions, vocabulary: smallVocabulary, states, language, ceiling, signal })
+  } finally {
+    states.dispose()
+  }
+}
+
+describe("decoding", () => {
+  test("writes the likeliest tokens up to the end of text, with the mean of their log probabilities", async () => {
+    const words = [3, 1, 4, END]
+    const sessions = scriptedSessions({ next: (text) => ({ [words[text.length - PROMPT.length] ?? END]: 0.5, [NO_SPEECH]: 0 }) })
+    const { tokens, stop, avgLogprob, language } = await decoded(sessions)
+    expect({ tokens, stop, language }).toEqual({ tokens: [3, 1, 4], stop: "end", language: "en" })
+    // Tokens that steer are no choice: half of the probability lies on the word, a third of the rest on 5 of 15 others.
+    expect(Math.exp(avgLogprob)).toBeCloseTo(0.5 / (0.5 + (0.5 * 10) / 15), 3)
+    expect(sessions.appended).toEqual([PROMPT, [3], [1], [4]])
+    expect(sessions.open()).toBe(0)
+  })
+
+  test("reads the no-speech probability where the text begins, not after the prompt", async () => {
+    const sessions = scriptedSessions({ next: (text) => (text.length === 1 ? { [NO_SPEECH]: 0.8 } : { [NO_SPEECH]: 0.01, [END]: 0.9 }) })
+    expect((await decoded(sessions)).noSpeechProb).toBeCloseTo(0.8, 5)
+  })
+
+  test("asks the model for the language when none is told, and prompts with its answer", async () => {
+    const sessions = scriptedSessions({
+      next: (text) => (text.length === 1 ? { 7: 0.4, [FRENCH]: 0.3, [ENGLISH]: 0.1, [NO_SPEECH]: 0.1 } : { [END]: 0.9 }),
+    })
+    const { language, noSpeechProb } = await decoded(sessions, { language: null })
+    expect(language).toBe("fr")
+    expect(noSpeechProb).toBeCloseTo(0.1, 5)
+    expect(sessions.appended).toEqual([[START], [FRENCH], [TRANSCRIBE], [NO_TIMESTAMPS]])
+  })
+
+  test("stops a text that goes round in circles and keeps the first round", async () => {
+    const sessions = scriptedSessions({ next: (text) => ({ [text.length % 2 === 0 ? 5 : 6]: 0.9 }) })
+    const { tokens, stop } = await decoded(sessions)
+    expect({ tokens, stop }).toEqual({ tokens: [5, 6], stop: "loop" })
+  })
+
+  test("stops a text that has no end at the ceiling, and at the last position of the model", async () => {
+    // Never the same gap twice: no loop.
+    const next = (text: readonly number[]) => ({ [Math.floor(Math.sqrt(text.length)) === Math.sqrt(text.length) ? 1 : 2]: 0.9 })
+    const atCeiling = await decoded(scriptedSessions({ next }), { ceiling: 12 })
+    expect({ count: atCeiling.tokens.length, stop: atCeiling.stop }).toEqual({ count: 12, stop: "ceiling" })
+    const atLast = await decoded(scriptedSessions({ next, maxTokens: 14 }), { ceiling: 12 })
+    expect({ count: atLast.tokens.length, stop: atLast.stop }).toEqual({ count: 10, stop: "ceiling" })
+  })
+
+  test("takes no step after the abort, and leaves nothing open", async () => {
+    const controller = new AbortController()
+    const sessions = scriptedSessions({
+      next: (text) => ({ [text.length % 7]: 0.9 }),
+      onAppend: (count) => count === 3 && controller.abort(),
+    })
+    await expect(decoded(sessions, { signal: controller.signal })).rejects.toMatchObject({ name: "EngineError", code: "aborted" })
+    expect(sessions.appended.length).toBe(3)
+    expect(sessions.open()).toBe(0)
+  })
+})

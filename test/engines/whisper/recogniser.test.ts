@@ -1,0 +1,249 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { cp, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Glob } from "bun"
+import { prepareOrt } from "../../../src/binary/native.ts"
+import type { EngineError } from "../../../src/engines/engine.ts"
+import { createRecogniser, loadRecogniser, type Recognised, type Recogniser } from "../../../src/engines/whisper/recogniser.ts"
+import { joinTexts, withoutSilence } from "../../../src/speech/transcript.ts"
+import manifest from "../../fixtures/speech/manifest.json"
+import { clip, words } from "../../support/clips.ts"
+import { END, type Likely, type Script, scriptedSessions, smallVocabulary } from "../../support/scripted-whisper.ts"
+
+const WEIGHTS = join(import.meta.dir, "../../../src/engines/whisper/weights/whisper-base")
+const LOAD_LIMIT_MS = 30_000
+const NO_SPEECH_THRESHOLD = 0.7
+
+const never = new AbortController().signal
+
+/** Clips that the model writes word for word. */
+const CLEAR_CLIPS = [
+  "arctic_a0009",
+  "ast_en_agent-pass",
+  "ast_en_conf-kicked",
+  "ast_en_confbridge-begin-leader",
+  "ps_sense_and_sensibility_01_austen_64kb-0880",
+  "ps_sense_and_sensibility_01_austen_64kb-0890",
+  "ps_sense_and_sensibility_01_austen_64kb-0930",
+]
+/** Of all English fixtures, quick readings of card names among them; measured 14.5 % (numbers written as digits count as errors). */
+const WORD_ERRORS_MAX = 0.18
+
+beforeAll(() => prepareOrt([]))
+
+function textOf({ segments }: Recognised): string {
+  return words(joinTexts(withoutSilence(segments, NO_SPEECH_THRESHOLD).map(({ text }) => text)))
+}
+
+function referenceOf(id: string): string {
+  const found = manifest.find((clip) => clip.id === id)
+  if (found === undefined) throw new Error(`no fixture ${id}`)
+  return words(found.text)
+}
+
+/** Words to change, leave out or put in to turn one text into the other. */
+function wordErrors(reference: readonly string[], heard: readonly string[]): number {
+  let row = heard.map((_, i) => i + 1)
+  for (const [i, word] of reference.entries()) {
+    let diagonal = i
+    let left = i + 1
+    row = row.map((above, j) => {
+      left = Math.min(above + 1, left + 1, diagonal + (word === heard[j] ? 0 : 1))
+      diagonal = above
+      return left
+    })
+  }
+  return row.at(-1) ?? reference.length
+}
+
+describe("the embedded model", () => {
+  let recogniser: Recogniser
+  beforeAll(async () => {
+    recogniser = await loadRecogniser({ source: { kind: "folder", path: WEIGHTS }, threads: 1 })
+  }, LOAD_LIMIT_MS)
+  afterAll(() => recogniser.close())
+
+  test("writes clear speech word for word", async () => {
+    for (const id of CLEAR_CLIPS) {
+      expect(textOf(await recogniser.recognise(await clip(id), { language: "en", signal: never }))).toBe(referenceOf(id))
+    }
+  })
+
+  test("errs in few words over all English fixtures", async () => {
+    let errors = 0
+    let total = 0
+    for (const { id } of manifest.filter(({ lang }) => lang === "en")) {
+      const heard = textOf(await recogniser.recognise(await clip(id), { language: "en", signal: never }))
+      const reference = referenceOf(id).split(" ")
+      errors += wordErrors(reference, heard.split(" "))
+      total += reference.length
+    }
+    expect(errors / total).toBeLessThan(WORD_ERRORS_MAX)
+  })
+
+  test("hears which language is spoken and writes it", async () => {
+    const heard: Record<string, string> = {}
+    for (const { id, lang } of manifest.filter(({ kind }) => kind === "multilingual")) {
+      const recognised = await recogniser.recognise(await clip(id), { language: "auto", signal: never })
+      expect(recognised.language).toBe(lang)
+      heard[lang] = textOf(recognised)
+    }
+    expect(heard).toEqual({
+      es: "por favor marque el número que desea llamar",
+      fr: "la conférence ne peut être prolongée",
+      it: "attualmente sei l unica persona in questa conferenza",
+      ru: "пожалуйста подождите происходит соединение",
+    })
+  })
+
+  test("detects the language if it does not know the one it was told", async () => {
+    expect(await recogniser.recognise(await clip("ast_fr_conf-nonextended"), { language: "tlh", signal: never })).toMatchObject({
+      language: "fr",
+    })
+  })
+
+  test("gives silence a no-speech probability that keeps it silent", async () => {
+    const recognised = await recogniser.recognise(await clip("ns_silence_0.4s"), { language: "en", signal: never })
+    expect(recognised.segments[0]?.noSpeechProb).toBeGreaterThan(NO_SPEECH_THRESHOLD)
+    expect(textOf(recognised)).toBe("")
+  })
+
+  test("gives speech a low no-speech probability, trust in its words, and the times of the clip", async () => {
+    const samples = await clip("arctic_a0009")
+    const { segments } = await recogniser.recognise(samples, { language: "en", signal: never })
+    expect(segments).toHaveLength(1)
+    expect(segments[0]).toMatchObject({ startMs: 0, endMs: Math.round(samples.length / 16) })
+    expect(segments[0]?.noSpeechProb).toBeLessThan(0.1)
+    expect(segments[0]?.avgLogprob).toBeGreaterThan(-0.5)
+  })
+
+  test("finds no word in less than a tenth of a second", async () => {
+    const click = (await clip("arctic_a0009")).subarray(8000, 9599)
+    expect(await recogniser.recognise(click, { language: "en", signal: never })).toEqual({ language: "en", segments: [] })
+    expect(await recogniser.recognise(new Int16Array(0), { language: "auto", signal: never })).toEqual({ language: null, segments: [] })
+  })
+
+  test("hears an abort while it works, and works on for the next caller", async () => {
+    const samples = await clip("arctic_a0009")
+    const controller = new AbortController()
+    const running = recogniser.recognise(samples, { language: "en", signal: controller.signal })
+    // Comes only if the event loop turns before the last token.
+    setImmediate(() => setImmediate(() => setImmediate(() => controller.abort())))
+    await expect(running).rejects.toMatchObject({ name: "EngineError", code: "aborted" })
+    await expect(recogniser.recognise(samples, { language: "en", signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "aborted" })
+    expect(textOf(await recogniser.recognise(samples, { language: "en", signal: never }))).toBe(referenceOf("arctic_a0009"))
+  })
+})
+
+describe("loading a model", () => {
+  let folder: string
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "xrx-stt-model-"))
+  })
+  afterAll(() => rm(folder, { recursive: true }))
+
+  /** A folder that differs from the real one in one file: other contents, or none. */
+  async function modelWith(file: string, contents: string | null): Promise<string> {
+    const path = await mkdtemp(join(folder, "model-"))
+    for (const name of ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"]) {
+      if (name !== file) await cp(join(WEIGHTS, name), join(path, name))
+    }
+    for (const name of ["encoder_model_quantized.onnx", "decoder_model_merged_quantized.onnx"]) {
+      await cp(join(WEIGHTS, "onnx"), join(path, "onnx"), { recursive: true, filter: (from) => !from.endsWith(".onnx") })
+      if (`onnx/${name}` !== file) await symlink(join(WEIGHTS, "onnx", name), join(path, "onnx", name))
+    }
+    if (contents !== null) await writeFile(join(path, file), contents)
+    return path
+  }
+
+  const loading = (path: string) => loadRecogniser({ source: { kind: "folder", path }, threads: 1 })
+
+  test("from memory gives the same words as from its folder", async () => {
+    const files = new Map<string, Uint8Array>()
+    for (const file of new Glob("**/*.{json,onnx}").scanSync(WEIGHTS)) files.set(file, await Bun.file(join(WEIGHTS, file)).bytes())
+    const recogniser = await loadRecogniser({ source: { kind: "memory", files }, threads: 1 })
+    expect(textOf(await recogniser.recognise(await clip("arctic_a0009"), { language: "en", signal: never }))).toBe(
+      referenceOf("arctic_a0009"),
+    )
+    await recogniser.close()
+  }, 30_000)
+
+  test("from memory names the files that are missing", async () => {
+    const files = new Map([["config.json", new Uint8Array(1)]])
+    await expect(loadRecogniser({ source: { kind: "memory", files }, threads: 1 })).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringContaining("missing generation_config.json, tokenizer.json"),
+    })
+  })
+
+  test("names the folder and the file that is missing from it", async () => {
+    const path = await modelWith("onnx/encoder_model_quantized.onnx", null)
+    await expect(loading(path)).rejects.toMatchObject({
+      name: "EngineError",
+      code: "unavailable",
+      message: `${path} is not a usable Whisper: missing onnx/encoder_model_quantized.onnx`,
+    })
+  })
+
+  test("says in one line what is wrong with a broken file", async () => {
+    const broken = [
+      ["config.json", "{", "JSON"],
+      ["config.json", `{ "model_type": "whisper" }`, "d_model"],
+      ["generation_config.json", "{}", "no_timestamps_token_id"],
+      ["onnx/encoder_model_quantized.onnx", "no protobuf", "Protobuf"],
+    ] as const
+    for (const [file, contents, said] of broken) {
+      const error = await loading(await modelWith(file, contents)).then(
+        () => null,
+        (error: EngineError) => error,
+      )
+      expect(error?.code).toBe("unavailable")
+      expect(error?.message).toContain(said)
+      expect(error?.message).not.toContain("\n")
+    }
+  }, 30_000)
+})
+
+describe("context", () => {
+  const second = new Int16Array(16_000)
+  const SHORT_FRAMES = 150
+
+  function scripted(script: Script) {
+    const sessions = scriptedSessions(script)
+    const model = { sessions, vocabulary: smallVocabulary, textOf: (tokens: readonly number[]) => tokens.join(" "), async close() {} }
+    return { sessions, recogniser: createRecogniser(model) }
+  }
+  const recognised = async (recogniser: Recogniser) => (await recogniser.recognise(second, { language: "en", signal: never })).segments[0]
+  const PROMPT_TOKENS = 4
+  const saying =
+    (...tokens: number[]) =>
+    (text: readonly number[], probability = 0.9): Likely => ({ [tokens[text.length - PROMPT_TOKENS] ?? END]: probability })
+  const looping = (text: readonly number[]): Likely => ({ [3 + (text.length % 2)]: 0.99 })
+
+  test("is the utterance and half a second, where the model can do with that", async () => {
+    const { sessions, recogniser } = scripted({ next: saying(1, 2) })
+    expect(await recognised(recogniser)).toMatchObject({ text: "1 2" })
+    expect(sessions.encodedFrames).toEqual([SHORT_FRAMES])
+  })
+
+  test("is the full 30 s for every other model", async () => {
+    const { sessions, recogniser } = scripted({ next: saying(1, 2), shortContext: false })
+    await recognised(recogniser)
+    expect(sessions.encodedFrames).toEqual([3000])
+  })
+
+  test("grows to the full 30 s when the text loops in the short one, however sure the loop is of itself", async () => {
+    const { sessions, recogniser } = scripted({
+      next: (text, frames) => (frames === SHORT_FRAMES ? looping(text) : saying(1, 2)(text, 0.5)),
+    })
+    expect(await recognised(recogniser)).toMatchObject({ text: "1 2" })
+    expect(sessions.encodedFrames).toEqual([SHORT_FRAMES, 3000])
+    expect(sessions.open()).toBe(0)
+  })
+
+  test("of a text that loops in both, keeps one round", async () => {
+    const { recogniser } = scripted({ next: looping })
+    expect(await recognised(recogniser)).toMatchObject({ text: "3 4" })
+  })
+})
