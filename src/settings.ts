@@ -52,6 +52,7 @@ const schemas = {
   STT_LANGUAGE_CODE: text
     .regex(/^(auto|[a-z]{2,3}([-_][a-z0-9]{2,8})*)$/i)
     .default("en")
+    .transform((tag) => tag.toLowerCase().replace(/[-_].*/, ""))
     .register(about, { expects: "a language code such as en, or auto", meaning: "Language of the speech", special: "`auto` detects it" }),
   NO_SPEECH_THRESHOLD: z.coerce.number().min(0).max(1).default(0.7).register(about, {
     expects: "a number from 0 to 1",

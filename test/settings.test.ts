@@ -189,6 +189,10 @@ test("origins are compared as browsers send them: without a last slash, in lower
   ])
 })
 
+test("of a language tag only the language counts", () => {
+  expect(["pt-BR", "PT_br", "AUTO"].map((tag) => settings({ STT_LANGUAGE_CODE: tag }).STT_LANGUAGE_CODE)).toEqual(["pt", "pt", "auto"])
+})
+
 test("an http base address may be given for each provider, for Deepgram also a socket's", () => {
   expect(settings({ GROQ_BASE_URL: "http://127.0.0.1:9", DEEPGRAM_BASE_URL: "ws://127.0.0.1:9" })).toMatchObject({
     GROQ_BASE_URL: "http://127.0.0.1:9",

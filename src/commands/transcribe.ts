@@ -70,10 +70,12 @@ async function transcribeLong(samples: Int16Array, file: string, { transcriber, 
   const bar = pieces.length > 1 ? createBar({ ...program, label: file, unit: "s" }) : undefined
   const transcripts: Transcript[] = []
   let doneSamples = 0
+  const over = new AbortController()
+  const signal = AbortSignal.any([stop, over.signal])
   const rest = pieces.entries()
   const worker = async () => {
     for (const [index, piece] of rest) {
-      transcripts[index] = await transcriber.transcribe({ samples: piece, language: settings.STT_LANGUAGE_CODE }, stop)
+      transcripts[index] = await transcriber.transcribe({ samples: piece, language: settings.STT_LANGUAGE_CODE }, signal)
       doneSamples += piece.length
       bar?.set(msFromSamples(doneSamples) / 1000, msFromSamples(samples.length) / 1000)
     }
@@ -82,6 +84,7 @@ async function transcribeLong(samples: Int16Array, file: string, { transcriber, 
   try {
     await Promise.all(Array.from({ length: transcriber.concurrency }, worker))
   } finally {
+    over.abort()
     bar?.end()
   }
   return joinTranscripts(pieces, transcripts)
