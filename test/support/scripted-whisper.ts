@@ -1,8 +1,8 @@
 import type { OrtTensor, WhisperSessions } from "../../src/engines/whisper/sessions.ts"
 import { readVocabulary, type Vocabulary } from "../../src/engines/whisper/tokens.ts"
 
-/** Ten words, and the tokens that steer. */
-export const WORDS = 10
+/** Ten words, 0 the blank one among them, and the tokens that steer. */
+export const BLANK = 0
 export const END = 10
 export const START = 11
 export const ENGLISH = 12
@@ -16,6 +16,7 @@ export const smallVocabulary: Vocabulary = readVocabulary({
   decoder_start_token_id: START,
   eos_token_id: END,
   no_timestamps_token_id: NO_TIMESTAMPS,
+  begin_suppress_tokens: [BLANK, END],
   lang_to_id: { "<|en|>": ENGLISH, "<|fr|>": FRENCH },
   task_to_id: { transcribe: TRANSCRIBE },
 })

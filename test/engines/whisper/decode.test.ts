@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { type Decoded, decode } from "../../../src/engines/whisper/decode.ts"
 import {
+  BLANK,
   END,
   ENGLISH,
   FRENCH,
@@ -39,10 +40,21 @@ describe("decoding", () => {
     const sessions = scriptedSessions({ next: (text) => ({ [words[text.length - PROMPT.length] ?? END]: 0.5, [NO_SPEECH]: 0 }) })
     const { tokens, stop, avgLogprob, language } = await decoded(sessions)
     expect({ tokens, stop, language }).toEqual({ tokens: [3, 1, 4], stop: "end", language: "en" })
-    // Tokens that steer are no choice: half of the probability lies on the word, a third of the rest on 5 of 15 others.
-    expect(Math.exp(avgLogprob)).toBeCloseTo(0.5 / (0.5 + (0.5 * 10) / 15), 3)
+    // Half of the probability lies on each word, the rest on 15 other tokens; those that steer or are banned are no choice.
+    const first = 0.5 / (0.5 + (0.5 * 8) / 15)
+    const later = 0.5 / (0.5 + (0.5 * 10) / 15)
+    expect(avgLogprob).toBeCloseTo((Math.log(first) + 3 * Math.log(later)) / 4, 4)
     expect(sessions.appended).toEqual([PROMPT, [3], [1], [4]])
     expect(sessions.open()).toBe(0)
+  })
+
+  test("does not begin with a blank or the end, but may go on with them", async () => {
+    const sessions = scriptedSessions({
+      next: (text) => (text.length < PROMPT.length + 2 ? { [BLANK]: 0.6, 7: 0.3 } : { [END]: 0.6, 7: 0.3 }),
+    })
+    expect((await decoded(sessions)).tokens).toEqual([7, BLANK])
+    const mute = scriptedSessions({ next: () => ({ [END]: 0.6, 7: 0.3 }) })
+    expect((await decoded(mute)).tokens).toEqual([7])
   })
 
   test("reads the no-speech probability where the text begins, not after the prompt", async () => {
@@ -52,12 +64,13 @@ describe("decoding", () => {
 
   test("asks the model for the language when none is told, and prompts with its answer", async () => {
     const sessions = scriptedSessions({
-      next: (text) => (text.length === 1 ? { 7: 0.4, [FRENCH]: 0.3, [ENGLISH]: 0.1, [NO_SPEECH]: 0.1 } : { [END]: 0.9 }),
+      next: (text) =>
+        text.length === 1 ? { 7: 0.4, [FRENCH]: 0.3, [ENGLISH]: 0.1, [NO_SPEECH]: 0.1 } : { [text.length === 4 ? 1 : END]: 0.9 },
     })
     const { language, noSpeechProb } = await decoded(sessions, { language: null })
     expect(language).toBe("fr")
     expect(noSpeechProb).toBeCloseTo(0.1, 5)
-    expect(sessions.appended).toEqual([[START], [FRENCH], [TRANSCRIBE], [NO_TIMESTAMPS]])
+    expect(sessions.appended).toEqual([[START], [FRENCH], [TRANSCRIBE], [NO_TIMESTAMPS], [1]])
   })
 
   test("stops a text that goes round in circles and keeps the first round", async () => {

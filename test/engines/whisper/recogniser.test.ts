@@ -27,8 +27,8 @@ const CLEAR_CLIPS = [
   "ps_sense_and_sensibility_01_austen_64kb-0890",
   "ps_sense_and_sensibility_01_austen_64kb-0930",
 ]
-/** Of all English fixtures, quick readings of card names among them; measured 14.5 % (numbers written as digits count as errors). */
-const WORD_ERRORS_MAX = 0.18
+/** Of all English fixtures: 15 of 149 measured, most of them numbers written as digits and hurried card names. */
+const WORD_ERRORS_MAX = 0.12
 
 beforeAll(() => prepareOrt([]))
 
@@ -240,6 +240,12 @@ describe("context", () => {
     expect(await recognised(recogniser)).toMatchObject({ text: "1 2" })
     expect(sessions.encodedFrames).toEqual([SHORT_FRAMES, 3000])
     expect(sessions.open()).toBe(0)
+  })
+
+  test("is not even encoded for a caller who has gone", async () => {
+    const { sessions, recogniser } = scripted({ next: saying(1, 2) })
+    await expect(recogniser.recognise(second, { language: "en", signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "aborted" })
+    expect(sessions.encodedFrames).toEqual([])
   })
 
   test("of a text that loops in both, keeps one round", async () => {
