@@ -25,6 +25,8 @@ export interface Call {
   readonly headers: Headers
   /** In order: `audio N` (samples, consecutive messages added up), `Finalize`, `KeepAlive`, `CloseStream`, `closed CODE`. */
   readonly wire: readonly string[]
+  /** Called after each message was written down. */
+  onWire: () => void
   /** All audio of this call. */
   readonly audio: () => Int16Array
   /** Resolves once this many samples came, in all. */
@@ -55,8 +57,8 @@ export interface DeepgramUpstream {
   dialled(count: number): Promise<void>
   readonly calls: readonly Call[]
   call(index: number): Promise<Call>
-  /** Calls whose socket is not closed. */
-  readonly open: number
+  /** Resolves once every connection is closed, those without an answer too. */
+  emptied(): Promise<void>
   /** Every transcript it ever said: none of them belongs in a log. */
   readonly said: readonly string[]
   stop(): Promise<void>
@@ -84,7 +86,14 @@ export function startDeepgram(): DeepgramUpstream {
       const how = upstream.handshakes[Math.min(dials, upstream.handshakes.length - 1)] ?? "accept"
       dials++
       changes.announce()
-      if (how === "hang") return new Promise<Response>(() => {})
+      if (how === "hang") {
+        open++
+        request.signal.addEventListener("abort", () => {
+          open--
+          changes.announce()
+        })
+        return new Promise<Response>(() => {})
+      }
       if (how !== "accept") return Response.json({ err_code: "SCRIPTED", err_msg: "no", request_id: "r" }, { status: how })
       if (url.pathname !== "/v1/listen") return new Response("no such path", { status: 404 })
       const data: CallState = { query: url.searchParams, headers: new Headers(request.headers), receive: () => {}, ended: () => {} }
@@ -121,9 +130,7 @@ export function startDeepgram(): DeepgramUpstream {
       await changes.until(() => calls.length > index)
       return calls[index]!
     },
-    get open() {
-      return open
-    },
+    emptied: () => changes.until(() => open === 0),
     said,
     stop: async () => server.stop(true),
   }
@@ -159,6 +166,7 @@ function createCall(socket: ServerWebSocket<CallState>, { changes, said, answers
       else wire.push(`audio ${message.length / 2}`)
     }
     changes.announce()
+    call.onWire()
   }
   socket.data.ended = (code) => {
     wire.push(`closed ${code}`)
@@ -169,6 +177,7 @@ function createCall(socket: ServerWebSocket<CallState>, { changes, said, answers
     query: socket.data.query,
     headers: socket.data.headers,
     wire,
+    onWire: () => {},
     audio: () => new Int16Array(new Uint8Array(Buffer.concat(pieces)).buffer),
     heard: (count) => changes.until(() => samples >= count),
     got: (type, count = 1) => changes.until(() => wire.filter((entry) => entry === type).length >= count),
@@ -226,6 +235,8 @@ export interface RudeUpstream {
   /** Bytes read so far. */
   readonly bytes: number
   emptied(): Promise<void>
+  /** Sends what is no frame. */
+  garble(): void
   /** Reads what came meanwhile: only so does it learn of a closed connection. */
   resume(): void
   stop(): void
@@ -268,6 +279,9 @@ export function startRudeUpstream({ reads }: { reads: boolean }): RudeUpstream {
       return bytesRead
     },
     emptied: () => changes.until(() => openCount === 0),
+    garble: () => {
+      for (const socket of sockets) socket.write(new Uint8Array(8).fill(0xff))
+    },
     resume: () => {
       for (const socket of sockets) socket.resume()
     },
