@@ -345,6 +345,18 @@ describe("a commit", () => {
     expect(await stream.next()).toEqual(final("Zebras.", 0, 700, { cause: "commit" }))
   })
 
+  test("after a pause that was answered needs no second Finalize", async () => {
+    const stream = open()
+    const call = await speak(stream, 0, 1_000)
+    await clock.advance(2_000)
+    await call.got("Finalize")
+    call.results("", { end: 0.7, fromFinalize: true })
+    await owing(stream, 0)
+    stream.commit()
+    expect(await stream.next()).toEqual(final("", 0, 1_000, { cause: "commit" }))
+    expect(call.wire).toEqual(["audio 16000", "Finalize"])
+  })
+
   test("is not kept waiting by a Deepgram that repeats itself", async () => {
     const stream = open()
     stream.accept(audio(0, 2_000))

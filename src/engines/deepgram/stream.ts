@@ -231,8 +231,7 @@ export function openStream({ dial, clock, timings, log, language, session, onOve
         owed.hear({ text, language, startSample: from.placeOf(speech.startSeconds), endSample: from.placeOf(speech.endSeconds) })
       owed.cover(to)
     }
-    const answered = fromFinalize && from.finalized(to)
-    if (answered && owed.committed === from.finalizedAt) owed.cover(from.finalizedAt)
+    if (fromFinalize && from.finalized(to)) owed.cover(from.finalizedAt)
     if (further || awaited === undefined || owed.committed !== awaited) watch.clear()
     const forgotten = text === "" && owed.wordsEnd !== null && to - owed.wordsEnd >= FORGOTTEN_END_SAMPLES
     if ((isFinal && speechFinal) || fromFinalize || forgotten) owed.endpoint()
