@@ -9,7 +9,7 @@ import { wavHeader } from "../audio/wav.ts"
 import { type Clock, realClock } from "../clock.ts"
 import type { Log } from "../log.ts"
 import { upstreamErrors } from "../metrics.ts"
-import { joinTexts, type Segment, type Transcript, withoutSilence } from "../speech/transcript.ts"
+import { joinTexts, openAiSilence, type Segment, type Transcript, withoutSilence } from "../speech/transcript.ts"
 import { EngineError, type Language, type Transcriber } from "./engine.ts"
 import { type Fence, openFence } from "./fence.ts"
 import { failureOf, UnreadableAnswer } from "./groq-failures.ts"
@@ -149,7 +149,7 @@ function transcriptOf(answer: Answer, { language, audioMs, noSpeechThreshold }: 
     avgLogprob: segment.avg_logprob ?? null,
     noSpeechProb: segment.no_speech_prob ?? null,
   }))
-  const spoken = withoutSilence(segments, noSpeechThreshold)
+  const spoken = withoutSilence(segments, noSpeechThreshold, openAiSilence)
   const texts = spoken.length < segments.length ? spoken.map((segment) => segment.text) : [answer.text]
   return { text: joinTexts(texts), language: told(language) ?? languageCode(answer.language ?? ""), segments: spoken }
 }

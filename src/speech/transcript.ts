@@ -23,20 +23,24 @@ export interface Transcript {
   readonly segments: readonly Segment[]
 }
 
+/** Whether a segment with these two numbers is silence, given the setting `NO_SPEECH_THRESHOLD`. */
+export type SilenceRule = (noSpeechProb: number, avgLogprob: number, noSpeechThreshold: number) => boolean
+
 /**
- * A segment counts as silence only when the model both believes that nobody spoke and does not trust its own words: the
- * no-speech probability alone also rises on quiet but clear speech (OpenAI's own rule, and the field's description).
+ * OpenAI's own rule, for its large models: the model must both believe that nobody spoke and distrust its own words, since
+ * the no-speech probability alone also rises on quiet but clear speech.
  */
-const DISTRUSTED_AVG_LOGPROB = -1
+export const openAiSilence: SilenceRule = (noSpeechProb, avgLogprob, noSpeechThreshold) =>
+  noSpeechProb > noSpeechThreshold && avgLogprob < -1
 
 /**
  * Drops the segments in which nobody spoke, each judged by itself: silence before speech must not take the speech with it.
  * A segment without the two numbers is kept.
  */
-export function withoutSilence(segments: readonly Segment[], noSpeechThreshold: number): Segment[] {
+export function withoutSilence(segments: readonly Segment[], noSpeechThreshold: number, isSilence: SilenceRule): Segment[] {
   return segments.filter(
     ({ noSpeechProb, avgLogprob }) =>
-      noSpeechProb === null || avgLogprob === null || noSpeechProb <= noSpeechThreshold || avgLogprob >= DISTRUSTED_AVG_LOGPROB,
+      noSpeechProb === null || avgLogprob === null || !isSilence(noSpeechProb, avgLogprob, noSpeechThreshold),
   )
 }
 

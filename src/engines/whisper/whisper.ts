@@ -10,6 +10,7 @@ import { EngineError, type Transcriber } from "../engine.ts"
 import { cutAtPauses } from "./cut.ts"
 import type { ModelChoice } from "./models.ts"
 import { createPool, type Recognised } from "./pool.ts"
+import { whisperSilence } from "./silence.ts"
 
 export interface WhisperOptions {
   /** May still be on its way (a download): the engines start when it is there, and its failure is theirs. */
@@ -54,7 +55,7 @@ export function createWhisper(options: WhisperOptions): Transcriber {
       if (samples.length === 0) return { text: "", language: language === "auto" ? null : language, segments: [] }
       const pieces = cutAtPauses(samples)
       const recognised = await inTurn(pieces, piecesAtOnce, signal, (piece, stop) => pool.recognise(piece, language, stop))
-      const segments = withoutSilence(placedInTime(pieces, recognised), noSpeechThreshold)
+      const segments = withoutSilence(placedInTime(pieces, recognised), noSpeechThreshold, whisperSilence)
       return { text: joinTexts(segments.map(({ text }) => text)), language: languageOf(recognised), segments }
     },
     ready: () => pool.ready(),

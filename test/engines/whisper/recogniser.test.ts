@@ -3,9 +3,11 @@ import { cp, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Glob } from "bun"
+import { SAMPLE_RATE_HZ } from "../../../src/audio/pcm.ts"
 import { prepareOrt } from "../../../src/binary/native.ts"
 import type { EngineError } from "../../../src/engines/engine.ts"
 import { createRecogniser, loadRecogniser, type Recognised, type Recogniser } from "../../../src/engines/whisper/recogniser.ts"
+import { whisperSilence } from "../../../src/engines/whisper/silence.ts"
 import { joinTexts, withoutSilence } from "../../../src/speech/transcript.ts"
 import manifest from "../../fixtures/speech/manifest.json"
 import { clip, words } from "../../support/clips.ts"
@@ -30,10 +32,24 @@ const CLEAR_CLIPS = [
 /** Of all English fixtures: 15 of 149 measured, most of them numbers written as digits and hurried card names. */
 const WORD_ERRORS_MAX = 0.12
 
+/** Sounds without speech, the same in every run. */
+const SOUNDS: Readonly<Record<string, (samples: number) => Int16Array>> = {
+  noise(samples) {
+    let state = 1
+    return Int16Array.from({ length: samples }, () => {
+      state = (state * 48_271) % 2_147_483_647
+      return (state / 2_147_483_647 - 0.5) * 4000
+    })
+  },
+  hum: (samples) => Int16Array.from({ length: samples }, (_, i) => 3000 * Math.sin((2 * Math.PI * 50 * i) / SAMPLE_RATE_HZ)),
+  ringing: (samples) =>
+    Int16Array.from({ length: samples }, (_, i) => (i % 16_000 < 8000 ? 6000 * Math.sin((2 * Math.PI * 425 * i) / SAMPLE_RATE_HZ) : 0)),
+}
+
 beforeAll(() => prepareOrt([]))
 
 function textOf({ segments }: Recognised): string {
-  return words(joinTexts(withoutSilence(segments, NO_SPEECH_THRESHOLD).map(({ text }) => text)))
+  return words(joinTexts(withoutSilence(segments, NO_SPEECH_THRESHOLD, whisperSilence).map(({ text }) => text)))
 }
 
 function referenceOf(id: string): string {
@@ -101,6 +117,14 @@ describe("the embedded model", () => {
     expect(await recogniser.recognise(await clip("ast_fr_conf-nonextended"), { language: "tlh", signal: never })).toMatchObject({
       language: "fr",
     })
+  })
+
+  test("writes nothing over noise, hum and a ringing tone", async () => {
+    const heard: Record<string, string> = {}
+    for (const [name, sound] of Object.entries(SOUNDS)) {
+      heard[name] = textOf(await recogniser.recognise(sound(3 * SAMPLE_RATE_HZ), { language: "en", signal: never }))
+    }
+    expect(heard).toEqual({ noise: "", hum: "", ringing: "" })
   })
 
   test("gives silence a no-speech probability that keeps it silent", async () => {
