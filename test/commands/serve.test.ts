@@ -6,6 +6,8 @@ import { startProgram } from "../support/program.ts"
 
 const local = { HOST: "127.0.0.1", PORT: "0" }
 
+const MESSAGES_EACH = 100
+
 /** The processes whose parent is `pid`. */
 function childrenOf(pid: number): string[] {
   return readdirSync("/proc").filter((name) => {
@@ -34,6 +36,38 @@ describe("the server as a process", () => {
     expect((await client.closed).code).toBe(1001)
     expect(await program.exited).toBe(0)
     expect(engineProcesses.filter((pid) => readdirSync("/proc").includes(pid))).toEqual([])
+  }, 120_000)
+
+  test("keeps every client's words apart and in order, also when its engines are killed at work", async () => {
+    await using program = startProgram([], { ...local, STT_ENGINES: "2", STT_MIN_REPLY_MS: "0" })
+    const address = new URL(String((await program.seen("listening")).address))
+    const speech = async (id: string) => new Uint8Array((await clip(id)).buffer)
+    const said = await Promise.all(
+      [
+        ["ps_cards_001", "ps_goforward", "ps_cards_003"],
+        ["ps_cards_004", "ast_en_conf-kicked"],
+      ].map((ids) => Promise.all(ids.map(speech))),
+    )
+    const reference = await connect(address)
+    const texts = new Map<Uint8Array, string>()
+    for (const utterance of said.flat()) {
+      reference.send(utterance)
+      texts.set(utterance, await reference.next())
+    }
+    expect(new Set(texts.values()).size).toBe(texts.size)
+
+    const replies = said.map(async (utterances) => {
+      const client = await connect(address)
+      const asked = Array.from({ length: MESSAGES_EACH }, (_, i) => utterances[i % utterances.length] as Uint8Array)
+      for (const utterance of asked) client.send(utterance)
+      const heard: string[] = []
+      for (let i = 0; i < MESSAGES_EACH; i++) {
+        heard.push(await client.next())
+        if (i === MESSAGES_EACH / 4) for (const pid of childrenOf(program.pid)) process.kill(Number(pid), "SIGKILL")
+      }
+      return { heard, expected: asked.map((utterance) => texts.get(utterance) ?? "") }
+    })
+    for (const { heard, expected } of await Promise.all(replies)) expect(heard).toEqual(expected)
   }, 120_000)
 
   test("on SIGINT answers what it was asked before it ends", async () => {
