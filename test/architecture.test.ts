@@ -9,7 +9,7 @@ const src = join(import.meta.dir, "../src")
 const LEAVES = ["clock.ts", "log.ts", "metrics.ts", "settings.ts"]
 const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
   audio: [],
-  speech: ["audio", "engines/engine.ts"],
+  speech: ["audio", "engines/engine.ts", "engines/engine-error.ts"],
   engines: ["audio", "speech", "binary"],
   dialects: ["speech", "audio/pcm.ts", "engines/engine.ts"],
   server: ["dialects", "speech", "audio", "engines/engine.ts"],

@@ -5,26 +5,10 @@
 import { createHash, randomUUID } from "node:crypto"
 import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises"
 import { dirname, join } from "node:path"
+import { chunksOf, type EmbeddedFile, type FileSet } from "./embedded-file.ts"
 import { type Libc, openLibc } from "./libc.ts"
 import { hasWitness, verify, writeWitness } from "./verify.ts"
 
-export interface EmbeddedFile {
-  /** Relative to the extracted folder, with forward slashes. */
-  readonly name: string
-  /** Where its bytes are read from: a path inside the executable. */
-  readonly path: string
-  readonly sizeBytes: number
-  /** In hexadecimal. */
-  readonly sha256: string
-}
-
-export interface FileSet {
-  /** The readable part of the folder's name. */
-  readonly name: string
-  readonly files: readonly EmbeddedFile[]
-}
-
-const CHUNK_BYTES = 4 * 1024 * 1024
 /** Others' bits to write: a folder or copy that carries one of them is not ours alone. */
 const WRITABLE_BY_OTHERS = 0o022
 const ROOT_UID = 0
@@ -33,12 +17,6 @@ const LOCK_WAIT_MS = 20_000
 const LOCK_POLL_MS = 10
 /** Without a lock two processes that repair one folder may each undo the other's move, but not for ever. */
 const MOVE_TRIES = 5
-
-/** The files' bytes in order, a few at a time: whole, they would double in the heap. */
-export async function* chunksOf(file: EmbeddedFile): AsyncGenerator<Uint8Array> {
-  const source = Bun.file(file.path)
-  for (let start = 0; start < file.sizeBytes; start += CHUNK_BYTES) yield await source.slice(start, start + CHUNK_BYTES).bytes()
-}
 
 /**
  * The folder under `cacheDir` that holds whole copies of the files, made or repaired if need be. Safe to call from many

@@ -5,7 +5,8 @@
 import { writeSync } from "node:fs"
 import { join } from "node:path"
 import { isCompiled } from "./bunfs.ts"
-import { chunksOf, type EmbeddedFile, extract, type FileSet } from "./extract.ts"
+import { chunksOf, type EmbeddedFile, type FileSet } from "./embedded-file.ts"
+import { extract } from "./extract.ts"
 import { openLibc } from "./libc.ts"
 import { ortFiles } from "./ort-files.ts"
 

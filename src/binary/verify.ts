@@ -8,7 +8,7 @@ import { createHash, randomUUID } from "node:crypto"
 import type { BigIntStats } from "node:fs"
 import { lstat, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { chunksOf, type EmbeddedFile } from "./extract.ts"
+import { chunksOf, type EmbeddedFile } from "./embedded-file.ts"
 
 const WITNESS = "verified.json"
 const WRITABLE_BY_OTHERS = 0o022n

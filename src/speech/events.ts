@@ -5,7 +5,7 @@
  * Invariants, per stream: utterances end in order; each ends in exactly one terminator, a `final` with `end: true` or a
  * `failed`; every commit yields exactly one terminator, even an empty one. Times are ms of audio since the stream began.
  */
-import type { EngineErrorCode } from "../engines/engine.ts"
+import type { EngineErrorCode } from "../engines/engine-error.ts"
 
 export type SpeechEvent = FinalEvent | FailedEvent
 

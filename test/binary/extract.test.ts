@@ -18,7 +18,8 @@ import {
 } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import { type EmbeddedFile, extract, type FileSet } from "../../src/binary/extract.ts"
+import type { EmbeddedFile, FileSet } from "../../src/binary/embedded-file.ts"
+import { extract } from "../../src/binary/extract.ts"
 import { openLibc } from "../../src/binary/libc.ts"
 
 const CONTENTS = {
