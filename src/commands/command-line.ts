@@ -6,6 +6,7 @@ import { Command, CommanderError } from "commander"
 import { version } from "../binary/version.ts"
 import { createLog, type LogLevel } from "../log.ts"
 import { type Environment, parseSettings, type Settings, settingsTable } from "../settings.ts"
+import { BENCH_OPTIONS } from "./bench/options.ts"
 import { EXIT, type Program } from "./program.ts"
 
 export interface Surroundings extends Omit<Program, "settings" | "log"> {
@@ -57,6 +58,16 @@ function describeCommands(surroundings: Surroundings, end: (code: number) => voi
     .command("doctor")
     .description("say what is wrong with this machine and these settings, and what to do about it")
     .action(async () => end(await (await import("./doctor.ts")).doctor({ ...surroundings, result: parseSettings(env) })))
+
+  const bench = root.command("bench").description("say how fast this program is on this machine, also beside another server")
+  for (const { flags, meaning } of Object.values(BENCH_OPTIONS)) bench.option(flags, meaning)
+  bench
+    .option("--markdown <file>", "measure nothing: print a file that --json wrote as Markdown, with a chart")
+    .action(async ({ markdown, ...raw }: { markdown?: string }) => {
+      const { bench, printMarkdown } = await import("./bench.ts")
+      if (markdown !== undefined) return end(await printMarkdown(markdown, surroundings))
+      return end(await withSettings(surroundings, "warn", (program) => bench(program, raw)))
+    })
 
   root
     .command("settings")

@@ -1,0 +1,147 @@
+/** A result as text: for a person at a terminal, and as the Markdown of README. Pure; measures nothing. */
+import { measuresOf } from "./figures.ts"
+import type { Result, ServerResult } from "./result.ts"
+
+interface Row {
+  readonly label: string
+  readonly ours: string
+  readonly theirs: string
+  readonly ratio: string
+}
+
+/** Aligned columns between two lines on what was measured and what the words mean. */
+export function textReport(result: Result): string {
+  const { ours, theirs } = result
+  const head = { label: "", ours: ours.name, theirs: theirs?.name ?? "", ratio: theirs ? "times better" : "" }
+  const rows = [head, ...rowsOf(result)]
+  const width = (column: keyof Row) => Math.max(...rows.map((row) => row[column].length))
+  const lines = rows.map(({ label, ours, theirs, ratio }) =>
+    [label.padEnd(width("label")), ours.padStart(width("ours")), theirs.padStart(width("theirs")), ratio].join("  ").trimEnd(),
+  )
+  return [...circumstances(result), "", ...lines, "", ...legend(result)].join("\n")
+}
+
+/** The part of README between `<!-- bench -->` and `<!-- /bench -->`. */
+export function markdownReport(result: Result): string {
+  const { ours, theirs } = result
+  const cells = (row: Row) => (theirs ? [row.label, row.ours, row.theirs, row.ratio] : [row.label, row.ours])
+  const head = { label: "", ours: ours.name, theirs: theirs?.name ?? "", ratio: "times better" }
+  const line = (row: Row) => `| ${cells(row).join(" | ")} |`
+  const rule = `|---|${cells(head)
+    .slice(1)
+    .map(() => "---:|")
+    .join("")}`
+  return [
+    "```",
+    ...chart(result),
+    "```",
+    "",
+    line(head),
+    rule,
+    ...rowsOf(result).map(line),
+    "",
+    legend(result).join(" "),
+    "",
+    circumstances(result).join("; "),
+  ].join("\n")
+}
+
+function rowsOf({ ours, theirs, ratios }: Result): Row[] {
+  const others = new Map(theirs ? measuresOf(theirs.figures).map((measure) => [measure.label, measure]) : [])
+  const rows = measuresOf(ours.figures).map(({ label, unit, value }) => {
+    const other = others.get(label)
+    const compared = ratios.find((ratio) => ratio.label === label)
+    return { label, ours: show(value, unit), theirs: other ? show(other.value, unit) : "", ratio: compared ? showRatio(compared) : "" }
+  })
+  const memory = (label: string, key: "readyBytes" | "loadedBytes"): Row[] => {
+    const of = (server: ServerResult | null) => (server?.started?.memory ? `${Math.round(server.started.memory[key] / 1e6)} MB` : "")
+    return of(ours) ? [{ label, ours: of(ours), theirs: of(theirs), ratio: "" }] : []
+  }
+  return [...rows, ...memory("memory, ready", "readyBytes"), ...memory("memory, after the load", "loadedBytes")]
+}
+
+function show(value: number | null, unit: string): string {
+  if (value === null) return "–"
+  if (unit === "ms") return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`
+  if (unit === "× real time") return `${value.toFixed(1)} × real time`
+  return unit === "factor" ? value.toFixed(3) : String(value)
+}
+
+function showRatio({ ratio, lowest, highest }: Result["ratios"][number]): string {
+  const range = lowest === highest ? "" : ` (${lowest.toFixed(1)}–${highest.toFixed(1)})`
+  return `${ratio.toFixed(1)}${range}`
+}
+
+function circumstances({ program, ours, machine, load, measuredAt }: Result): string[] {
+  const { started } = ours
+  const processes = started?.engines == null ? "" : `, ${count(started.engines, "engine process", "engine processes")}`
+  const commit = program.commit === null ? "" : ` (${program.commit})`
+  const sizes = load.shortestSeconds === load.longestSeconds ? "" : ` to ${load.longestSeconds.toFixed(1)}`
+  return [
+    `xrx-stt ${program.version}${commit}${started ? `, ${started.engine} ${started.model}${processes}` : ""}`,
+    `${machine.processor}, ${count(machine.cores, "core", "cores")}, ${(machine.memoryBytes / 1e9).toFixed(1)} GB, ${machine.platform}, ${measuredAt.slice(0, 10)}`,
+    `${count(load.clips, "recording", "recordings")} of ${load.shortestSeconds.toFixed(1)}${sizes} s, ${count(load.rounds, "round", "rounds")} a run, ${count(load.passes, "turn", "turns")} of each server`,
+  ]
+}
+
+function legend({ ours, theirs, load }: Result): string[] {
+  const unanswered = [ours, ...(theirs ? [theirs] : [])].flatMap(({ name, figures }) => {
+    const missing = figures.load.reduce((total, run) => total + run.unanswered, 0)
+    return missing > 0 ? [`${name} left ${count(missing, "utterance", "utterances")} without words.`] : []
+  })
+  return [
+    "Latency: from the last byte sent to the words, one client.",
+    "Speed: seconds of speech in a second. Streams: people who speak without a pause and are kept up with, the best speed in whole numbers.",
+    ...(theirs ? [`Times better: ${theirs.name} against ${ours.name}; in parentheses turn by turn.`] : []),
+    ...(load.leftOut.length > 0 ? [`Left out, because a server had no words for it: ${load.leftOut.join(", ")}.`] : []),
+    ...unanswered,
+  ]
+}
+
+const BAR_LENGTH = 32
+
+interface Bars {
+  readonly title: string
+  readonly unit: string
+  readonly groups: readonly { readonly label: string; readonly values: readonly (number | null)[] }[]
+}
+
+/** Latency and speed as bars of block characters, which every reader of Markdown shows. */
+function chart({ ours, theirs }: Result): string[] {
+  const servers = theirs ? [ours, theirs] : [ours]
+  const latency: Bars = {
+    title: "Time to the words, one client (short is good)",
+    unit: "ms",
+    groups: ours.figures.latency.map(({ lengthSeconds }) => ({
+      label: `${lengthSeconds} s`,
+      values: servers.map(({ figures }) => figures.latency.find((row) => row.lengthSeconds === lengthSeconds)?.p50Ms ?? null),
+    })),
+  }
+  const speed: Bars = {
+    title: "Seconds of speech in a second (long is good)",
+    unit: "× real time",
+    groups: ours.figures.load.map(({ clients }) => ({
+      label: count(clients, "client", "clients"),
+      values: servers.map(({ figures }) => figures.load.find((row) => row.clients === clients)?.xRealTime ?? null),
+    })),
+  }
+  const names = servers.map(({ name }) => name)
+  return [...drawBars(latency, names), "", ...drawBars(speed, names)]
+}
+
+function drawBars({ title, unit, groups }: Bars, names: readonly string[]): string[] {
+  const longest = Math.max(1e-9, ...groups.flatMap(({ values }) => values.map((value) => value ?? 0)))
+  const labelWidth = Math.max(...groups.map(({ label }) => label.length))
+  const nameWidth = Math.max(...names.map((name) => name.length))
+  const lines = groups.flatMap(({ label, values }) =>
+    values.map((value, index) => {
+      const bar = "█".repeat(Math.max(1, Math.round(((value ?? 0) / longest) * BAR_LENGTH)))
+      return `${(index === 0 ? label : "").padStart(labelWidth)}  ${(names[index] ?? "").padEnd(nameWidth)}  ${bar} ${show(value, unit)}`
+    }),
+  )
+  return [title, ...lines]
+}
+
+function count(number: number, one: string, many: string): string {
+  return `${number} ${number === 1 ? one : many}`
+}
