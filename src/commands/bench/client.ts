@@ -4,7 +4,7 @@
  */
 
 export interface Client {
-  /** From the last byte handed over until the words came, in ms; undefined if none came in time, or the socket closed. */
+  /** From handing over the utterance until its words came, in ms; undefined if none came in time, or the socket closed. */
   ask(utterance: Uint8Array<ArrayBuffer>): Promise<number | undefined>
   close(): void
 }
@@ -34,8 +34,8 @@ export async function openClient(options: ClientOptions): Promise<Client> {
         signal.addEventListener("abort", giveUp)
         socket.onclose = giveUp
         socket.onmessage = ({ data }) => finish(holdsWords(data) ? performance.now() - sentAtMs : undefined)
-        socket.send(utterance)
         const sentAtMs = performance.now()
+        socket.send(utterance)
         if (signal.aborted || socket.readyState !== WebSocket.OPEN) giveUp()
       })
     },

@@ -39,13 +39,20 @@ const Manifest = z.array(
  */
 export async function clipsOfFolder(folder: string, limit = Number.POSITIVE_INFINITY): Promise<Clip[]> {
   const manifest = Bun.file(join(folder, "manifest.json"))
-  const listed = (await manifest.exists()) ? await listedIn(manifest) : await wavFilesIn(folder)
-  const clips: Clip[] = []
-  for (const { name, file } of evenly(listed, limit)) clips.push(clip(name, await samplesOf(join(folder, file))))
-  return clips.filter(({ seconds }) => seconds > 0 && seconds <= LONGEST_UTTERANCE_SECONDS)
+  if (await manifest.exists()) return readClips(folder, evenly(await listedIn(manifest), limit))
+  const clips = await readClips(folder, await wavFilesIn(folder))
+  return evenly(
+    clips.filter(({ seconds }) => seconds > 0 && seconds <= LONGEST_UTTERANCE_SECONDS),
+    limit,
+  )
 }
 
-async function listedIn(manifest: Bun.BunFile) {
+interface Listed {
+  readonly name: string
+  readonly file: string
+}
+
+async function listedIn(manifest: Bun.BunFile): Promise<Listed[]> {
   const parsed = Manifest.safeParse(await manifest.json())
   if (!parsed.success) throw new Error("manifest.json is not a list of { id, file, seconds, lang, kind, tags }")
   return parsed.data
@@ -55,15 +62,20 @@ async function listedIn(manifest: Bun.BunFile) {
     .map(({ id, file }) => ({ name: id, file }))
 }
 
-async function wavFilesIn(folder: string) {
+async function wavFilesIn(folder: string): Promise<Listed[]> {
   const files = (await readdir(folder)).filter((file) => /\.wav$/i.test(file)).sort()
   return files.map((file) => ({ name: file.replace(/\.wav$/i, ""), file }))
 }
 
-function evenly<T>(all: readonly T[], limit: number): readonly T[] {
-  return limit >= all.length
-    ? all
-    : all.filter((_, index) => Math.floor((index * limit) / all.length) !== Math.floor(((index - 1) * limit) / all.length))
+async function readClips(folder: string, listed: readonly Listed[]): Promise<Clip[]> {
+  const clips: Clip[] = []
+  for (const { name, file } of listed) clips.push(clip(name, await samplesOf(join(folder, file))))
+  return clips
+}
+
+function evenly<T>(all: readonly T[], limit: number): T[] {
+  if (limit >= all.length) return [...all]
+  return Array.from({ length: limit }, (_, index) => all[Math.floor((index * all.length) / limit)] as T)
 }
 
 /** The same sound in other bytes for each turn, so that no server can answer from memory. */

@@ -67,9 +67,10 @@ export async function startOwnServer({ engineCommand, env, signal, onLine }: Own
     clearTimeout(late)
   }
 
+  const over = new AbortController()
   try {
     const { address, engine, model, engines } = await Promise.race([listening.promise, reading, aborted(signal)])
-    await Promise.race([untilReady(String(address), signal), reading])
+    await Promise.race([untilReady(String(address), AbortSignal.any([signal, over.signal])), reading])
     return {
       pid: child.pid,
       url: String(address),
@@ -79,6 +80,7 @@ export async function startOwnServer({ engineCommand, env, signal, onLine }: Own
       stop,
     }
   } catch (error) {
+    over.abort()
     await stop()
     throw error
   }
@@ -86,7 +88,14 @@ export async function startOwnServer({ engineCommand, env, signal, onLine }: Own
 
 async function untilReady(address: string, signal: AbortSignal): Promise<void> {
   const url = new URL("/readyz", address.replace(/^ws/, "http"))
-  while (!(await fetch(url, { signal })).ok) await Bun.sleep(READY_POLL_MS)
+  for (;;) {
+    // Not even a connection: it is about to end, and why is told on its way out.
+    const answer = await fetch(url, { signal }).catch((error) => {
+      if (signal.aborted) throw error
+    })
+    if (answer?.ok) return
+    await Bun.sleep(READY_POLL_MS)
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

@@ -89,8 +89,10 @@ function legend({ ours, theirs, load }: Result): string[] {
     const missing = figures.load.reduce((total, run) => total + run.unanswered, 0)
     return missing > 0 ? [`${name} left ${count(missing, "utterance", "utterances")} without words.`] : []
   })
+  const lengths = ours.figures.latency.map(({ lengthSeconds, meanSeconds }) => `${lengthSeconds} s: ${meanSeconds.toFixed(1)} s`)
   return [
-    "Latency: from the last byte sent to the words, one client.",
+    `Lengths on average: ${lengths.join(", ")}.`,
+    "Utterance and reply: from sending the whole utterance to its words; the first with one client.",
     "Speed: seconds of speech in a second. Streams: people who speak without a pause and are kept up with, the best speed in whole numbers.",
     ...(theirs ? [`Times better: ${theirs.name} against ${ours.name}; in parentheses turn by turn.`] : []),
     ...(load.leftOut.length > 0 ? [`Left out, because a server had no words for it: ${load.leftOut.join(", ")}.`] : []),
