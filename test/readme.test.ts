@@ -3,7 +3,10 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { dependencies, devDependencies } from "../package.json"
+import { markdownReport } from "../src/commands/bench/report.ts"
+import { Result } from "../src/commands/bench/result.ts"
 import { settingsTable } from "../src/settings.ts"
+import lastResult from "./bench/last-result.json"
 import { words } from "./support/clips.ts"
 import { type RunningProgram, startProgram } from "./support/program.ts"
 
@@ -24,6 +27,11 @@ describe("README", () => {
   test("holds the table of settings as the schema prints it", () => {
     const [, table] = /<!-- settings:.*? -->\n(.*?)\n<!-- \/settings -->/s.exec(readme) ?? []
     expect(table).toBe(settingsTable())
+  })
+
+  test("holds the last result of the bench as `bench --markdown` prints it", async () => {
+    const [, shown] = /<!-- bench:.*? -->\n(.*?)\n<!-- \/bench -->/s.exec(readme) ?? []
+    expect(shown).toBe(markdownReport(Result.parse(lastResult)))
   })
 
   test("gives a reason for each dependency", () => {

@@ -125,13 +125,13 @@ real-time factor, 1 client             0.025             0.100
 speed, 1 client             40.0 × real time  10.0 × real time  4.0
 streams in real time                      40                10
 ping beside 1 client, p99             1.3 ms                 –
-memory, ready                         400 MB
-memory, after the load                500 MB
+memory, ready                         400 MB                 –
+memory, after the load                500 MB                 –
 
 Lengths on average: 3 s: 3.0 s.
 Utterance and reply: from sending the whole utterance to its words; the first with one client.
 Speed: seconds of speech in a second. Streams: people who speak without a pause and are kept up with, the best speed in whole numbers.
-Times better: other against xrx-stt; in parentheses turn by turn.
+Times better: xrx-stt against other, 2 is half the time or twice the speed; in parentheses over the turns.
 Left out, because a server had no words for it: hum.
 other left 1 utterance without words.`)
   })

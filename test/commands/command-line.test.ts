@@ -11,7 +11,7 @@ describe("the command line", () => {
   test("names its commands", async () => {
     const { code, output } = await runCommand(["--help"])
     expect(code).toBe(0)
-    for (const name of ["serve", "transcribe", "doctor", "settings"]) expect(output.join("\n")).toContain(`  ${name}`)
+    for (const name of ["serve", "transcribe", "bench", "doctor", "settings"]) expect(output.join("\n")).toContain(`  ${name}`)
   })
 
   test("prints the settings as the table of README", async () => {

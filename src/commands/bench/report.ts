@@ -55,7 +55,7 @@ function rowsOf({ ours, theirs, ratios }: Result): Row[] {
   })
   const memory = (label: string, key: "readyBytes" | "loadedBytes"): Row[] => {
     const of = (server: ServerResult | null) => (server?.started?.memory ? `${Math.round(server.started.memory[key] / 1e6)} MB` : "")
-    return of(ours) ? [{ label, ours: of(ours), theirs: of(theirs), ratio: "" }] : []
+    return of(ours) ? [{ label, ours: of(ours), theirs: theirs ? of(theirs) || "–" : "", ratio: "" }] : []
   }
   return [...rows, ...memory("memory, ready", "readyBytes"), ...memory("memory, after the load", "loadedBytes")]
 }
@@ -94,7 +94,9 @@ function legend({ ours, theirs, load }: Result): string[] {
     `Lengths on average: ${lengths.join(", ")}.`,
     "Utterance and reply: from sending the whole utterance to its words; the first with one client.",
     "Speed: seconds of speech in a second. Streams: people who speak without a pause and are kept up with, the best speed in whole numbers.",
-    ...(theirs ? [`Times better: ${theirs.name} against ${ours.name}; in parentheses turn by turn.`] : []),
+    ...(theirs
+      ? [`Times better: ${ours.name} against ${theirs.name}, 2 is half the time or twice the speed; in parentheses over the turns.`]
+      : []),
     ...(load.leftOut.length > 0 ? [`Left out, because a server had no words for it: ${load.leftOut.join(", ")}.`] : []),
     ...unanswered,
   ]
