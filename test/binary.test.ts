@@ -106,6 +106,16 @@ describe.skipIf(builtFile === undefined)("the built file", () => {
     })
   })
 
+  test(
+    "measures itself with the recordings inside",
+    async () => {
+      const { code, stdout, stderr } = await runIn(home, [home.program, "bench", "--rounds", "1", "--clients", "1", "--json"], home.env)
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+      expect(JSON.parse(stdout).ours.figures.latency.map((row: { lengthSeconds: number }) => row.lengthSeconds)).toEqual([3, 7, 15])
+    },
+    START_LIMIT_MS,
+  )
+
   test("says its version", async () => {
     const { version } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"))
     expect((await runIn(home, [home.program, "--version"], {})).stdout.trim()).toStartWith(version)
