@@ -66,45 +66,58 @@ interface Subject {
 }
 
 async function measure(program: Program, options: BenchOptions): Promise<Result> {
-  const { clips: folder, limit, url, passes = options.against === undefined ? 1 : 2 } = options
+  const { clips: folder, limit, url } = options
   const spoken = folder === undefined ? await builtInClips() : await clipsOfFolder(folder, limit)
   if (spoken.length === 0) throw new Error(`${folder}: no WAV file to speak`)
-  const rounds = options.rounds ?? (folder === undefined ? BUILT_IN_ROUNDS : 1)
+  if (url !== undefined) return compare(program, options, spoken, subjectsOf(url, options))
   const { engineCommand, env, stop, writeError } = program
-  const own = url === undefined ? await startOwnServer({ engineCommand, env, signal: stop, onLine: writeError }) : undefined
-  const bar = createBar({ ...program, label: "speaking", unit: "s" })
+  const own = await startOwnServer({ engineCommand, env, signal: stop, onLine: writeError })
   try {
-    const subjects = subjectsOf(own?.url ?? url ?? "", options)
-    const counts = [...new Set(options.clients ?? defaultCounts(own))].sort((a, b) => a - b)
-    const speak = speaker(program, options, bar, spokenSeconds(spoken, rounds, counts, subjects.length * passes))
-    const readyBytes = own && (await treeMemoryBytes(own.pid))
-    const unheard = await warmUp(subjects, spoken, speak)
-    const clips = spoken.filter((clip) => !unheard.has(clip))
+    return await compare(program, options, spoken, subjectsOf(own.url, options), own)
+  } finally {
+    await own.stop()
+  }
+}
+
+/** Ours first; `own` if we started it. */
+async function compare(program: Program, options: BenchOptions, spoken: readonly Clip[], subjects: readonly Subject[], own?: OwnServer) {
+  const { passes = subjects.length, rounds = options.clips === undefined ? BUILT_IN_ROUNDS : 1 } = options
+  const counts = [...new Set(options.clients ?? defaultCounts(own))].sort((a, b) => a - b)
+  const bar = createBar({ ...program, label: "speaking", unit: "s" })
+  const speak = speaker(program, options, bar, spokenSeconds(spoken, rounds, counts, subjects.length, passes))
+  const readyBytes = own && (await treeMemoryBytes(own.pid))
+  const turns: Run[][][] = []
+  let unheard: ReadonlySet<Clip>
+  let clips: readonly Clip[]
+  try {
+    unheard = await warmUp(subjects, spoken, speak)
+    clips = spoken.filter((clip) => !unheard.has(clip))
     if (clips.length === 0) throw new Error("no recording was answered with words")
     const queue = Array.from({ length: rounds }, () => clips).flat()
-    const turns: Run[][][] = []
     for (let pass = 0; pass < passes; pass++) turns.push(await takeTurns(subjects, queue, counts, speak))
-    const loadedBytes = own && (await treeMemoryBytes(own.pid))
-    const memory = readyBytes && loadedBytes ? { readyBytes, loadedBytes } : null
-    const started = own ? { engine: own.engine, model: own.model, engines: own.engines, memory } : null
-    const [ours, theirs] = subjects.map(({ name }, index): ServerResult => {
-      return { name, started: index === 0 ? started : null, figures: figuresOf(turns.flatMap((turn) => turn[index] ?? [])) }
-    })
-    if (ours === undefined) throw new Error("nothing was measured")
-    const pairs = turns.map((turn) => [figuresOf(turn[0] ?? []), figuresOf(turn[1] ?? [])] as const)
-    return {
-      measuredAt: new Date().toISOString(),
-      program: { version, commit: commitOfSource() },
-      machine: describeMachine(),
-      load: { ...describeClips(clips), rounds, passes, leftOut: [...unheard].map(({ name }) => name) },
-      ours,
-      theirs: theirs ?? null,
-      ratios: theirs ? ratiosOf(ours.figures, theirs.figures, pairs) : [],
-    }
   } finally {
     bar.end()
-    await own?.stop()
   }
+  const loadedBytes = own && (await treeMemoryBytes(own.pid))
+  const memory = readyBytes && loadedBytes ? { readyBytes, loadedBytes } : null
+  const started = own ? { engine: own.engine, model: own.model, engines: own.engines, memory } : null
+  return {
+    measuredAt: new Date().toISOString(),
+    program: { version, commit: commitOfSource() },
+    machine: describeMachine(),
+    load: { ...describeClips(clips), rounds, passes, leftOut: [...unheard].map(({ name }) => name) },
+    ...resultsOf(subjects, turns, started),
+  }
+}
+
+function resultsOf(subjects: readonly Subject[], turns: readonly Run[][][], started: ServerResult["started"]) {
+  const [ours, theirs] = subjects.map(({ name }, index): ServerResult => {
+    return { name, started: index === 0 ? started : null, figures: figuresOf(turns.flatMap((turn) => turn[index] ?? [])) }
+  })
+  if (ours === undefined) throw new Error("nothing was measured")
+  if (theirs === undefined) return { ours, theirs: null, ratios: [] }
+  const pairs = turns.map(([mine = [], other = []]) => [figuresOf(mine), figuresOf(other)] as const)
+  return { ours, theirs, ratios: ratiosOf(ours.figures, theirs.figures, pairs) }
 }
 
 /** Enough for a p95 that is not the slowest reply. */
@@ -134,9 +147,8 @@ function speaker({ stop }: Program, { timeoutMs }: BenchOptions, bar: Bar, total
   return ({ url }, clips, clients) => runLoad({ url, clips, clients, timeoutMs, signal: stop, nextTurn: () => turn++, onDone })
 }
 
-function spokenSeconds(clips: readonly Clip[], rounds: number, counts: readonly number[], turns: number): number {
-  const { audioSeconds } = describeClips(clips)
-  return audioSeconds * (rounds * counts.length * turns + turns)
+function spokenSeconds(clips: readonly Clip[], rounds: number, counts: readonly number[], servers: number, passes: number): number {
+  return describeClips(clips).audioSeconds * servers * (1 + rounds * counts.length * passes)
 }
 
 const WARM_UP_CLIENTS = 4

@@ -215,6 +215,24 @@ describe("what a bench says", () => {
 })
 
 describe("the arguments of bench", () => {
+  test("--markdown needs a result of --json, not just any file", async () => {
+    const wrong = join(import.meta.dir, "../../package.json")
+    expect(await runCommand(["bench", "--markdown", wrong], { PORT: "x" })).toEqual({
+      code: 1,
+      output: [],
+      errors: [`${wrong}: not a result of \`xrx-stt bench --json\``],
+    })
+  })
+
+  test("a folder without recordings is one line and exit code 1", async () => {
+    const folder = join(import.meta.dir, "../support")
+    expect(await runCommand(["bench", "--clips", folder])).toEqual({
+      code: 1,
+      output: [],
+      errors: [`xrx-stt bench: ${folder}: no WAV file to speak`],
+    })
+  })
+
   test("an address without a path means the path of the contract", () => {
     const { options } = parseBenchOptions({ url: "ws://there:8001", against: "wss://here/other/path?language=de" }) as never
     expect(options).toMatchObject({ url: "ws://there:8001/api/v1/ws", against: "wss://here/other/path?language=de" })
