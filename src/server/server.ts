@@ -63,8 +63,8 @@ export function startServer(options: ServerOptions): RunningServer {
     return undefined
   }
 
-  function readyz(): Response {
-    const why = whyClosed()?.text ?? readiness.whyNot()
+  async function readyz(): Promise<Response> {
+    const why = whyClosed()?.text ?? (await readiness.whyNot())
     return why === undefined ? line(200, "ok") : line(503, `not ready: ${why}`)
   }
 
