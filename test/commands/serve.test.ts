@@ -136,7 +136,13 @@ describe("the server as a process", () => {
 
   test("whose certificate cannot be read ends with 78", async () => {
     await using program = startProgram([], { ...local, TLS_CERT: "/no/cert.pem", TLS_KEY: "/no/key.pem" })
-    expect((await program.seen("cannot start")).reason).toBe("TLS_CERT and TLS_KEY: no such file")
+    expect((await program.seen("cannot start")).reason).toBe("TLS_CERT: no such file")
+    expect(await program.exited).toBe(78)
+  }, 120_000)
+
+  test("whose certificate is none ends with 78 and names it", async () => {
+    await using program = startProgram([], { ...local, TLS_CERT: import.meta.path, TLS_KEY: import.meta.path })
+    expect((await program.seen("cannot start")).reason).toBe("TLS_CERT: the file does not hold a certificate in PEM")
     expect(await program.exited).toBe(78)
   }, 120_000)
 })
