@@ -60,6 +60,21 @@ describe("routes", () => {
   }
 })
 
+test("a request whose host makes no address is the client's mistake, and nobody's alarm", async () => {
+  const { server, tap } = serve()
+  const answered = Promise.withResolvers<string>()
+  await Bun.connect({
+    hostname: "127.0.0.1",
+    port: Number(server.url.port),
+    socket: {
+      open: (socket) => void socket.write("GET /healthz HTTP/1.1\r\nHost: [bad\r\n\r\n"),
+      data: (_, bytes) => answered.resolve(new TextDecoder().decode(bytes)),
+    },
+  })
+  expect(await answered.promise).toStartWith("HTTP/1.1 400 ")
+  expect(tap.lines).toEqual([])
+})
+
 describe("readiness", () => {
   test("ready once the engine is, and sockets open before that", async () => {
     const loaded = Promise.withResolvers<void>()
