@@ -22,7 +22,8 @@ interface About {
 
 const about = z.registry<About>()
 
-const wholeNumber = (min: number, max: number) => z.coerce.number().int().min(min).max(max)
+/** Digits only: `0x10` and `1e3` are numbers to JavaScript and slips of the hand to everybody else. */
+const wholeNumber = (min: number, max: number) => z.string().regex(/^\d+$/).transform(Number).pipe(z.number().min(min).max(max))
 const text = z.string()
 const httpUrl = z.url({ protocol: /^https?$/ })
 /** A comma-separated list of `scheme://host[:port]`. */
@@ -167,18 +168,19 @@ const UNSUPPORTED = ["STT_API_KEYS", "STT_REQUIRE_KEY", "STT_FALLBACK", "STT_STR
 const NOT_OURS = ["STT_HOST", "STT_PORT", "STT_PATH", "STT_WAIT_MS", "STT_SAMPLE_RATE"]
 
 /** Settings from an environment: all of them, or every fault at once, one line each, none with a secret's value. */
-export function parseSettings(source: Environment): SettingsResult {
-  const values = cleaned(source)
+export function parseSettings(environment: Environment): SettingsResult {
+  const values = cleaned(environment)
   const faults = UNSUPPORTED.filter((name) => values[name] !== undefined).map(
     (name) => `${name}: not supported by this version; unset it (a reverse proxy in front can check keys)`,
   )
   const warnings = [...aliasWarnings(values), ...unknownWarnings(values)]
   const parsed: Record<string, unknown> = {}
   for (const name of names) {
-    const value = values[name] ?? aliasedValue(values, name)
+    const source = values[name] === undefined ? aliasInUse(values, name) : name
+    const value = values[source]
     const result = schemas[name].safeParse(value)
     if (result.success) parsed[name] = result.data
-    else faults.push(faultOf(name, value))
+    else faults.push(`${source}: ${faultOf(name, value)}`)
   }
   const partial = parsed as Partial<Parsed>
   faults.push(...contradictions(partial))
@@ -198,14 +200,14 @@ function cleaned(source: Environment): Record<string, string> {
   return values
 }
 
-function aliasedValue(values: Record<string, string>, name: Name): string | undefined {
-  const alias = Object.keys(ALIASES).find((candidate) => ALIASES[candidate] === name)
-  return alias === undefined ? undefined : values[alias]
+/** The name under which a setting was given, if by another than its own. */
+function aliasInUse(values: Record<string, string>, name: Name): string {
+  return Object.keys(ALIASES).find((alias) => ALIASES[alias] === name && values[alias] !== undefined) ?? name
 }
 
 function faultOf(name: Name, value: string | undefined): string {
   const { expects, secret } = describe(name)
-  return `${name}: expected ${expects}, got ${secret ? "something else (not shown)" : JSON.stringify(value)}`
+  return `expected ${expects}, got ${secret ? "something else (not shown)" : JSON.stringify(value)}`
 }
 
 /** Rules between settings. A setting with a fault of its own is absent here and breaks no further rule. */
