@@ -25,6 +25,8 @@ const about = z.registry<About>()
 /** Digits only: `0x10` and `1e3` are numbers to JavaScript and slips of the hand to everybody else. */
 const wholeNumber = (min: number, max: number) => z.string().regex(/^\d+$/).transform(Number).pipe(z.number().min(min).max(max))
 const text = z.string()
+/** What an HTTP header can carry: a typographic quote or a line end in a key would break each connection to the provider. */
+const apiKey = text.regex(/^[\x21-\x7e]+$/)
 const httpUrl = z.url({ protocol: /^https?$/ })
 /** A comma-separated list of `scheme://host[:port]`. */
 const origins = text
@@ -60,12 +62,16 @@ const schemas = {
     meaning: "Words that the model itself distrusts are dropped above this probability that nobody spoke (`whisper`, `groq`)",
     special: "`LOG_SPEECH_THRESHOLD` is a second name for it",
   }),
-  GROQ_STT_API_KEY: text
-    .optional()
-    .register(about, { expects: "a key", meaning: "Key for `STT_PROVIDER=groq`, required by it", secret: true }),
-  DG_API_KEY: text
-    .optional()
-    .register(about, { expects: "a key", meaning: "Key for `STT_PROVIDER=deepgram`, required by it", secret: true }),
+  GROQ_STT_API_KEY: apiKey.optional().register(about, {
+    expects: "a key of plain letters, digits and signs, without spaces",
+    meaning: "Key for `STT_PROVIDER=groq`, required by it",
+    secret: true,
+  }),
+  DG_API_KEY: apiKey.optional().register(about, {
+    expects: "a key of plain letters, digits and signs, without spaces",
+    meaning: "Key for `STT_PROVIDER=deepgram`, required by it",
+    secret: true,
+  }),
   HOST: text.default("0.0.0.0").register(about, { expects: "an address", meaning: "Address to listen on" }),
   PORT: wholeNumber(0, 65_535).default(8000).register(about, {
     expects: "a whole number from 0 to 65535",
@@ -183,7 +189,7 @@ export function parseSettings(environment: Environment): SettingsResult {
     else faults.push(`${source}: ${faultOf(name, value)}`)
   }
   const partial = parsed as Partial<Parsed>
-  faults.push(...contradictions(partial))
+  faults.push(...contradictions(partial, values))
   if (faults.length > 0) return { ok: false, faults }
   const mode = partial.STT_MODE ?? (partial.STT_PROVIDER === "deepgram" ? "frames" : "utterance")
   return { ok: true, settings: { ...(parsed as Parsed), STT_MODE: mode }, warnings }
@@ -211,11 +217,11 @@ function faultOf(name: Name, value: string | undefined): string {
 }
 
 /** Rules between settings. A setting with a fault of its own is absent here and breaks no further rule. */
-function contradictions(set: Partial<Parsed>): string[] {
+function contradictions(set: Partial<Parsed>, values: Record<string, string>): string[] {
   const faults: string[] = []
   const provider = set.STT_PROVIDER
   const needed = provider === "groq" ? "GROQ_STT_API_KEY" : provider === "deepgram" ? "DG_API_KEY" : undefined
-  if (needed && set[needed] === undefined) faults.push(`${needed}: required by STT_PROVIDER=${provider}`)
+  if (needed && values[needed] === undefined) faults.push(`${needed}: required by STT_PROVIDER=${provider}`)
   if (needed && set.STT_OFFLINE) faults.push(`STT_OFFLINE: allows no outgoing connection, and STT_PROVIDER=${provider} is one`)
   if (set.STT_MODE === "frames" && provider !== undefined && provider !== "deepgram") {
     faults.push(`STT_MODE: frames needs STT_PROVIDER=deepgram in this version; ${provider} takes whole utterances`)

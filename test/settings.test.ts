@@ -162,7 +162,7 @@ describe("faults", () => {
       PORT: "x",
     }
     expect(faults(source).join("\n")).not.toContain(secret)
-    expect(faults(source)).toHaveLength(4)
+    expect(faults(source)).toHaveLength(6)
   })
 })
 
@@ -190,6 +190,12 @@ test("origins are compared as browsers send them: without a last slash, in lower
   expect(settings({ STT_ALLOWED_ORIGINS: "https://App.Example.com/, http://localhost:3000" }).STT_ALLOWED_ORIGINS).toEqual([
     "https://app.example.com",
     "http://localhost:3000",
+  ])
+})
+
+test.each(["“secret”", "secr\nX-Evil: 1", "two words"])("a key that no header can carry is refused, unseen: %j", (key) => {
+  expect(faults({ STT_PROVIDER: "deepgram", DG_API_KEY: key })).toEqual([
+    "DG_API_KEY: expected a key of plain letters, digits and signs, without spaces, got something else (not shown)",
   ])
 })
 
