@@ -21,6 +21,10 @@ async function runProgram(): Promise<number> {
     import("./binary/bunfs.ts"),
     import("./log.ts"),
   ])
+  // Whoever reads the log may go away, as a collector that restarts does: that costs the log, not the service.
+  process.stderr.on("error", () => {})
+  // Nobody wants the rest of the words, as behind `| head -1`.
+  process.stdout.on("error", () => process.exit(1))
   const writeError = (text: string) => void process.stderr.write(`${text}\n`)
   const lastWords = createLog({ level: "error", write: writeError })
   for (const event of ["uncaughtException", "unhandledRejection"] as const) {

@@ -22,8 +22,11 @@ interface About {
 
 const about = z.registry<About>()
 
-const wholeNumber = (min: number, max: number) => z.coerce.number().int().min(min).max(max)
+/** Digits only: `0x10` and `1e3` are numbers to JavaScript and slips of the hand to everybody else. */
+const wholeNumber = (min: number, max: number) => z.string().regex(/^\d+$/).transform(Number).pipe(z.number().min(min).max(max))
 const text = z.string()
+/** What an HTTP header can carry: a typographic quote or a line end in a key would break each connection to the provider. */
+const apiKey = text.regex(/^[\x21-\x7e]+$/)
 const httpUrl = z.url({ protocol: /^https?$/ })
 /** A comma-separated list of `scheme://host[:port]`. */
 const origins = text
@@ -59,12 +62,16 @@ const schemas = {
     meaning: "Words that the model itself distrusts are dropped above this probability that nobody spoke (`whisper`, `groq`)",
     special: "`LOG_SPEECH_THRESHOLD` is a second name for it",
   }),
-  GROQ_STT_API_KEY: text
-    .optional()
-    .register(about, { expects: "a key", meaning: "Key for `STT_PROVIDER=groq`, required by it", secret: true }),
-  DG_API_KEY: text
-    .optional()
-    .register(about, { expects: "a key", meaning: "Key for `STT_PROVIDER=deepgram`, required by it", secret: true }),
+  GROQ_STT_API_KEY: apiKey.optional().register(about, {
+    expects: "a key of plain letters, digits and signs, without spaces",
+    meaning: "Key for `STT_PROVIDER=groq`, required by it",
+    secret: true,
+  }),
+  DG_API_KEY: apiKey.optional().register(about, {
+    expects: "a key of plain letters, digits and signs, without spaces",
+    meaning: "Key for `STT_PROVIDER=deepgram`, required by it",
+    secret: true,
+  }),
   HOST: text.default("0.0.0.0").register(about, { expects: "an address", meaning: "Address to listen on" }),
   PORT: wholeNumber(0, 65_535).default(8000).register(about, {
     expects: "a whole number from 0 to 65535",
@@ -167,21 +174,22 @@ const UNSUPPORTED = ["STT_API_KEYS", "STT_REQUIRE_KEY", "STT_FALLBACK", "STT_STR
 const NOT_OURS = ["STT_HOST", "STT_PORT", "STT_PATH", "STT_WAIT_MS", "STT_SAMPLE_RATE"]
 
 /** Settings from an environment: all of them, or every fault at once, one line each, none with a secret's value. */
-export function parseSettings(source: Environment): SettingsResult {
-  const values = cleaned(source)
+export function parseSettings(environment: Environment): SettingsResult {
+  const values = cleaned(environment)
   const faults = UNSUPPORTED.filter((name) => values[name] !== undefined).map(
     (name) => `${name}: not supported by this version; unset it (a reverse proxy in front can check keys)`,
   )
   const warnings = [...aliasWarnings(values), ...unknownWarnings(values)]
   const parsed: Record<string, unknown> = {}
   for (const name of names) {
-    const value = values[name] ?? aliasedValue(values, name)
+    const source = values[name] === undefined ? aliasInUse(values, name) : name
+    const value = values[source]
     const result = schemas[name].safeParse(value)
     if (result.success) parsed[name] = result.data
-    else faults.push(faultOf(name, value))
+    else faults.push(`${source}: ${faultOf(name, value)}`)
   }
   const partial = parsed as Partial<Parsed>
-  faults.push(...contradictions(partial))
+  faults.push(...contradictions(partial, values))
   if (faults.length > 0) return { ok: false, faults }
   const mode = partial.STT_MODE ?? (partial.STT_PROVIDER === "deepgram" ? "frames" : "utterance")
   return { ok: true, settings: { ...(parsed as Parsed), STT_MODE: mode }, warnings }
@@ -198,22 +206,22 @@ function cleaned(source: Environment): Record<string, string> {
   return values
 }
 
-function aliasedValue(values: Record<string, string>, name: Name): string | undefined {
-  const alias = Object.keys(ALIASES).find((candidate) => ALIASES[candidate] === name)
-  return alias === undefined ? undefined : values[alias]
+/** The name under which a setting was given, if by another than its own. */
+function aliasInUse(values: Record<string, string>, name: Name): string {
+  return Object.keys(ALIASES).find((alias) => ALIASES[alias] === name && values[alias] !== undefined) ?? name
 }
 
 function faultOf(name: Name, value: string | undefined): string {
   const { expects, secret } = describe(name)
-  return `${name}: expected ${expects}, got ${secret ? "something else (not shown)" : JSON.stringify(value)}`
+  return `expected ${expects}, got ${secret ? "something else (not shown)" : JSON.stringify(value)}`
 }
 
 /** Rules between settings. A setting with a fault of its own is absent here and breaks no further rule. */
-function contradictions(set: Partial<Parsed>): string[] {
+function contradictions(set: Partial<Parsed>, values: Record<string, string>): string[] {
   const faults: string[] = []
   const provider = set.STT_PROVIDER
   const needed = provider === "groq" ? "GROQ_STT_API_KEY" : provider === "deepgram" ? "DG_API_KEY" : undefined
-  if (needed && set[needed] === undefined) faults.push(`${needed}: required by STT_PROVIDER=${provider}`)
+  if (needed && values[needed] === undefined) faults.push(`${needed}: required by STT_PROVIDER=${provider}`)
   if (needed && set.STT_OFFLINE) faults.push(`STT_OFFLINE: allows no outgoing connection, and STT_PROVIDER=${provider} is one`)
   if (set.STT_MODE === "frames" && provider !== undefined && provider !== "deepgram") {
     faults.push(`STT_MODE: frames needs STT_PROVIDER=deepgram in this version; ${provider} takes whole utterances`)

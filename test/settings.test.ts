@@ -162,11 +162,15 @@ describe("faults", () => {
       PORT: "x",
     }
     expect(faults(source).join("\n")).not.toContain(secret)
-    expect(faults(source)).toHaveLength(4)
+    expect(faults(source)).toHaveLength(6)
   })
 })
 
 describe("names", () => {
+  test("are blamed when they are wrong", () => {
+    expect(faults({ LOG_SPEECH_THRESHOLD: "abc" })).toEqual(['LOG_SPEECH_THRESHOLD: expected a number from 0 to 1, got "abc"'])
+  })
+
   test("LOG_SPEECH_THRESHOLD is a second name of NO_SPEECH_THRESHOLD, which wins with a warning", () => {
     expect(settings({ LOG_SPEECH_THRESHOLD: "0.4" }).NO_SPEECH_THRESHOLD).toBe(0.4)
     const both = { LOG_SPEECH_THRESHOLD: "0.4", NO_SPEECH_THRESHOLD: "0.5" }
@@ -187,6 +191,16 @@ test("origins are compared as browsers send them: without a last slash, in lower
     "https://app.example.com",
     "http://localhost:3000",
   ])
+})
+
+test.each(["“secret”", "secr\nX-Evil: 1", "two words"])("a key that no header can carry is refused, unseen: %j", (key) => {
+  expect(faults({ STT_PROVIDER: "deepgram", DG_API_KEY: key })).toEqual([
+    "DG_API_KEY: expected a key of plain letters, digits and signs, without spaces, got something else (not shown)",
+  ])
+})
+
+test.each(["0x10", "1e3", "80.0", "+80", "-1"])("a whole number is written in digits: %s is none", (PORT) => {
+  expect(faults({ PORT })).toEqual([`PORT: expected a whole number from 0 to 65535, got "${PORT}"`])
 })
 
 test("of a language tag only the language counts", () => {

@@ -1,10 +1,11 @@
-/** The checks of `doctor` that only look: settings, C library, cores and memory, cache folder, port. Starts no engine. */
+/** The checks of `doctor` that only look: settings, C library, cores and memory, cache folder, port, certificate. Starts no engine. */
 import { access, constants, mkdir, readFile, statfs } from "node:fs/promises"
 import { dirname } from "node:path"
 import { family, GLIBC, version as libcVersion, MUSL } from "detect-libc"
 import { isCompiled } from "../binary/bunfs.ts"
 import { cacheDirsOf } from "../engines/index.ts"
 import type { Environment, Settings, SettingsResult } from "../settings.ts"
+import { readCertificate } from "./certificate.ts"
 import { ENGINE_BYTES, enginesThatFit, readMachine } from "./machine.ts"
 import { reasonOf, systemCode } from "./reason.ts"
 
@@ -115,6 +116,14 @@ export function checkPort({ HOST, PORT }: Settings): Finding[] {
     return [
       problem(`cannot listen on ${HOST}:${PORT} (${code ?? reasonOf(error)})`, "set HOST to an address of this machine, such as 0.0.0.0"),
     ]
+  }
+}
+
+export async function checkCertificate(settings: Settings): Promise<Finding[]> {
+  try {
+    return (await readCertificate(settings)) ? [ok("certificate and key of TLS_CERT and TLS_KEY belong together")] : []
+  } catch (error) {
+    return [problem(reasonOf(error), "name PEM files that this user may read, or unset both for a plain wire")]
   }
 }
 

@@ -3,7 +3,7 @@
  * one engine and has it listen to a clip; changes nothing but the cache folder. Never shows a key.
  */
 import type { SettingsResult } from "../settings.ts"
-import { checkCacheDir, checkLibrary, checkMachine, checkPort, checkSettings, type Finding } from "./doctor-checks.ts"
+import { checkCacheDir, checkCertificate, checkLibrary, checkMachine, checkPort, checkSettings, type Finding } from "./doctor-checks.ts"
 import { checkEngine } from "./doctor-engine.ts"
 import { EXIT, type Program } from "./program.ts"
 
@@ -28,8 +28,9 @@ export async function doctor(options: DoctorOptions): Promise<number> {
     const { settings } = result
     show(await checkCacheDir(settings, env))
     show(checkPort(settings))
+    show(await checkCertificate(settings))
     show(await checkEngine({ ...options, settings }))
-  } else write("skipped  cache folder, port and engine: they depend on the settings")
+  } else write("skipped  cache folder, port, certificate and engine: they depend on the settings")
   write(problems === 0 ? "No problem found" : `${problems} ${problems === 1 ? "problem" : "problems"} found`)
   return problems === 0 ? EXIT.drained : EXIT.failed
 }

@@ -2,11 +2,11 @@
  * `serve`: settings → provider → server → the signal to stop → drain. Knows the order of these steps and nothing of their
  * insides. Ends no process: the exit code is what it returns.
  */
-import { readFile } from "node:fs/promises"
 import type { Engine } from "../engines/engine.ts"
 import { engineOf, openProvider } from "../engines/index.ts"
 import { type RunningServer, type ServerOptions, startServer } from "../server/server.ts"
 import type { Settings } from "../settings.ts"
+import { readCertificate } from "./certificate.ts"
 import { enginesThatFit, readMachine } from "./machine.ts"
 import { EXIT, type Program, stopped } from "./program.ts"
 import { showDownload } from "./progress.ts"
@@ -18,9 +18,9 @@ import { reasonOf, systemCode } from "./reason.ts"
  */
 export async function serve(program: Program): Promise<number> {
   const { settings, log, stop } = program
-  const tls = await readTls(settings).catch(reasonOf)
+  const tls = await readCertificate(settings).catch(reasonOf)
   if (typeof tls === "string") {
-    log.error("cannot start", { reason: `TLS_CERT and TLS_KEY: ${tls}` })
+    log.error("cannot start", { reason: tls })
     return EXIT.badSettings
   }
   const engines = settings.STT_ENGINES ?? enginesThatFit(readMachine())
@@ -28,7 +28,7 @@ export async function serve(program: Program): Promise<number> {
   const provider = await openProvider({ ...program, engines, onDownload: download.onProgress })
   const engine = engineOf(provider, { waitingMax: settings.STT_QUEUE_MAX, log })
   try {
-    const server = listen({ ...serverOptions(settings), ...tls, engine, log })
+    const server = listen({ ...serverOptions(settings), ...(tls && { tls }), engine, log })
     if (typeof server === "string") {
       log.error("cannot start", { reason: server })
       return EXIT.failed
@@ -86,11 +86,6 @@ function serverOptions(settings: Settings) {
     maxSessions: settings.STT_MAX_SESSIONS,
     ...(settings.STT_ALLOWED_ORIGINS && { allowedOrigins: settings.STT_ALLOWED_ORIGINS }),
   }
-}
-
-async function readTls({ TLS_CERT, TLS_KEY }: Settings): Promise<Pick<ServerOptions, "tls">> {
-  if (TLS_CERT === undefined || TLS_KEY === undefined) return {}
-  return { tls: { cert: await readFile(TLS_CERT, "utf8"), key: await readFile(TLS_KEY, "utf8") } }
 }
 
 /** Four lines for a person at a terminal, one event for everybody else. */

@@ -6,34 +6,31 @@ import { type Engine, EngineError } from "../engines/engine.ts"
 import { registry } from "../metrics.ts"
 
 export interface Readiness {
-  /** Why the engine cannot answer yet, in one line; undefined once it can. */
-  whyNot(): string | undefined
+  /** Why the engine cannot answer now, in one line; undefined if it can. */
+  whyNot(): Promise<string | undefined>
 }
 
-/** Asks the engine at once. After a refusal each look asks it again, one question at a time. */
+/** Asks the engine at each look, one question at a time: an engine that was ready may have lost all its processes since. */
 export function watchReadiness(engine: Engine): Readiness {
-  let state: "asking" | "ready" | "refused"
-  let reason = "the engine is still loading"
+  let asked: Promise<string | undefined> | undefined
 
-  function ask() {
-    state = "asking"
-    engine.ready().then(
-      () => {
-        state = "ready"
-      },
-      (thrown) => {
-        state = "refused"
-        reason = thrown instanceof EngineError ? thrown.message : "the engine failed"
-      },
-    )
+  async function ask(): Promise<string | undefined> {
+    try {
+      await engine.ready()
+      return undefined
+    } catch (thrown) {
+      return thrown instanceof EngineError ? thrown.message : "the engine failed"
+    } finally {
+      asked = undefined
+    }
   }
 
-  ask()
   return {
     whyNot() {
-      if (state === "ready") return undefined
-      if (state === "refused") ask()
-      return reason
+      asked ??= ask()
+      // Whoever can answer says so before anything else happens.
+      const loading = new Promise<string>((resolve) => setImmediate(resolve, "the engine is still loading"))
+      return Promise.race([asked, loading])
     },
   }
 }

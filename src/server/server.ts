@@ -63,8 +63,8 @@ export function startServer(options: ServerOptions): RunningServer {
     return undefined
   }
 
-  function readyz(): Response {
-    const why = whyClosed()?.text ?? readiness.whyNot()
+  async function readyz(): Promise<Response> {
+    const why = whyClosed()?.text ?? (await readiness.whyNot())
     return why === undefined ? line(200, "ok") : line(503, `not ready: ${why}`)
   }
 
@@ -101,7 +101,10 @@ export function startServer(options: ServerOptions): RunningServer {
   ])
 
   function answer(request: Request, server: Bun.Server<Admitted>): Answer {
-    const { pathname, searchParams } = new URL(request.url)
+    // Its host is whatever the client wrote.
+    const url = URL.parse(request.url)
+    if (!url) return line(400, "not a request that we can read")
+    const { pathname, searchParams } = url
     const route = routes.get(pathname)
     if (!route) return line(404, "nothing here")
     if (request.method !== "GET" && request.method !== "HEAD") return line(405, "only GET here", { allow: "GET, HEAD" })

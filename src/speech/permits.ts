@@ -1,15 +1,20 @@
 /**
  * How many may work at once, and how many may wait for that: one limiter for all clients of an engine. Knows nothing of
- * speech. First come, first served.
+ * speech. First come, first served, except that long work never holds the last permit, so that short work finds its way past it.
  */
 import { EngineError } from "../engines/engine.ts"
+
+export interface Work {
+  /** May take so long that others should not have to wait for its end. With a single permit it makes no difference. */
+  readonly long: boolean
+}
 
 export interface Permits {
   /**
    * A permit, at once or when one becomes free; call the function to give it back, once (again is ignored). Rejects with
    * EngineError `overloaded` if too many wait already, `aborted` if the signal aborts first: both leave no trace.
    */
-  take(signal: AbortSignal): Promise<() => void>
+  take(signal: AbortSignal, work?: Work): Promise<() => void>
   /** How many wait now. */
   readonly waiting: number
   /** How many are out now. */
@@ -29,22 +34,28 @@ export function createPermits({ atOnce, waitingMax, onWaiting = () => {} }: Perm
   if (!Number.isInteger(atOnce) || atOnce < 1) throw new RangeError(`atOnce: expected a whole number from 1, got ${atOnce}`)
   if (!(waitingMax >= 0)) throw new RangeError(`waitingMax: expected a number from 0, got ${waitingMax}`)
 
+  const longAtOnce = Math.max(1, atOnce - 1)
   let taken = 0
-  /** In order of arrival. Not empty only while every permit is out. */
-  const queue = new Set<() => void>()
+  let takenByLong = 0
+  /** In order of arrival. Whoever waits here cannot start now. */
+  const queue = new Map<() => void, Work>()
 
-  function permit(): () => void {
+  const canStart = ({ long }: Work) => taken < atOnce && (!long || takenByLong < longAtOnce)
+
+  function permit({ long }: Work): () => void {
+    taken++
+    if (long) takenByLong++
     let out = true
     return () => {
       if (!out) return
       out = false
-      const [grant] = queue
-      if (grant) grant()
-      else taken--
+      taken--
+      if (long) takenByLong--
+      for (const [grant, work] of queue) if (canStart(work)) grant()
     }
   }
 
-  function wait(signal: AbortSignal): Promise<() => void> {
+  function wait(signal: AbortSignal, work: Work): Promise<() => void> {
     return new Promise((resolve, reject) => {
       const leave = () => {
         queue.delete(grant)
@@ -53,27 +64,24 @@ export function createPermits({ atOnce, waitingMax, onWaiting = () => {} }: Perm
       }
       const grant = () => {
         leave()
-        resolve(permit())
+        resolve(permit(work))
       }
       const abort = () => {
         leave()
         reject(aborted())
       }
-      queue.add(grant)
+      queue.set(grant, work)
       signal.addEventListener("abort", abort)
       onWaiting(queue.size)
     })
   }
 
   return {
-    async take(signal) {
+    async take(signal, work = { long: false }) {
       if (signal.aborted) throw aborted()
-      if (taken < atOnce) {
-        taken++
-        return permit()
-      }
+      if (canStart(work)) return permit(work)
       if (queue.size >= waitingMax) throw new EngineError("overloaded", `${queue.size} utterances wait already`, { retryable: true })
-      return wait(signal)
+      return wait(signal, work)
     },
     get waiting() {
       return queue.size

@@ -2,7 +2,7 @@
  * Lifts a Transcriber to an Engine whose utterances end where the caller says so: gathers audio, hands each utterance to
  * the transcriber under a permit, and puts the answers back in order. Knows no endpointer, no wire and no provider.
  */
-import { msFromSamples } from "../audio/pcm.ts"
+import { msFromSamples, samplesFromMs } from "../audio/pcm.ts"
 import { type Clock, realClock } from "../clock.ts"
 import { type Engine, EngineError, type Stream, type StreamOptions, type Transcriber } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
@@ -18,6 +18,9 @@ import { joinTexts, type Transcript } from "./transcript.ts"
  * keeps a second engine busy; no more, so that one who sends fifty does not fill the queue in which the others wait.
  */
 export const UTTERANCES_AT_ONCE = 2
+
+/** Utterances above this leave a permit to the others: eight minutes of speech keep an engine busy for twenty seconds. */
+export const LONG_SAMPLES = samplesFromMs(60_000)
 
 export interface LiftOptions {
   /** Shared by everybody who uses this transcriber. */
@@ -116,7 +119,7 @@ function openStream(transcriber: Transcriber, options: LiftOptions, { language, 
   async function transcribe(pending: Pending): Promise<Transcript | EngineError> {
     let release = () => {}
     try {
-      release = await permits.take(abort.signal)
+      release = await permits.take(abort.signal, { long: pending.sampleCount > LONG_SAMPLES })
       const samples = pending.samples ?? new Int16Array()
       pending.samples = null
       return await transcriber.transcribe({ samples, language }, abort.signal)

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { generateKeyPairSync } from "node:crypto"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { checkMachine } from "../../src/commands/doctor-checks.ts"
 import { runCommand } from "../support/program.ts"
+import { localhostTls } from "../support/tls.ts"
 
 const local = { HOST: "127.0.0.1", PORT: "0" }
 const key = "gsk_never_to_be_shown"
@@ -22,11 +24,24 @@ describe("doctor", () => {
     expect(code).toBe(0)
   }, 120_000)
 
+  test("tries certificate and key", async () => {
+    const [cert, foreign] = [join(folder, "cert.pem"), join(folder, "foreign.pem")]
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" })
+    await Bun.write(cert, `${localhostTls.cert}\n${localhostTls.key}`)
+    await Bun.write(foreign, privateKey.export({ type: "pkcs8", format: "pem" }))
+    const env = { ...local, STT_PROVIDER: "groq", GROQ_STT_API_KEY: key, TLS_CERT: cert }
+    const good = await runCommand(["doctor"], { ...env, TLS_KEY: cert })
+    expect(good.output).toContain("ok       certificate and key of TLS_CERT and TLS_KEY belong together")
+    const bad = await runCommand(["doctor"], { ...env, TLS_KEY: foreign })
+    expect(bad.output.join("\n")).toContain("problem  TLS_KEY: not the key of the certificate in TLS_CERT")
+    expect([good.code, bad.code]).toEqual([0, 1])
+  })
+
   test("names every fault of the settings, and what it could not check because of them", async () => {
     const { code, output } = await runCommand(["doctor"], { PORT: "x", LOG_LEVEL: "loud" })
     expect(output.filter((line) => line.startsWith("problem "))).toHaveLength(2)
     expect(output.join("\n")).toContain('problem  PORT: expected a whole number from 0 to 65535, got "x"')
-    expect(output).toContain("skipped  cache folder, port and engine: they depend on the settings")
+    expect(output).toContain("skipped  cache folder, port, certificate and engine: they depend on the settings")
     expect(output.at(-1)).toBe("2 problems found")
     expect(code).toBe(1)
   })

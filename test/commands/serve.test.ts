@@ -103,6 +103,23 @@ describe("the server as a process", () => {
     expect(await program.exited).toBe(1)
   }, 120_000)
 
+  test("goes on answering when whoever reads its log is gone", async () => {
+    await using program = startProgram([], { ...local, STT_ENGINES: "1", LOG_LEVEL: "debug" })
+    const address = new URL(String((await program.seen("listening")).address))
+    await program.seen("ready")
+    await program.stopReadingErrors()
+    // Each of them is logged twice, into the void.
+    for (let turn = 0; turn < 3; turn++) {
+      const client = await connect(address)
+      client.send(new Uint8Array((await clip("ps_goforward")).buffer))
+      expect(words(await client.next())).toMatch(/^go forward (ten|10) meters$/)
+      client.close()
+      await client.closed
+    }
+    program.signal("SIGTERM")
+    expect(await program.exited).toBe(0)
+  }, 120_000)
+
   test("names a taken port in one line and ends with 1", async () => {
     await using first = startProgram([], { ...local, STT_ENGINES: "1" })
     const port = new URL(String((await first.seen("listening")).address)).port
@@ -119,7 +136,13 @@ describe("the server as a process", () => {
 
   test("whose certificate cannot be read ends with 78", async () => {
     await using program = startProgram([], { ...local, TLS_CERT: "/no/cert.pem", TLS_KEY: "/no/key.pem" })
-    expect((await program.seen("cannot start")).reason).toBe("TLS_CERT and TLS_KEY: no such file")
+    expect((await program.seen("cannot start")).reason).toBe("TLS_CERT: no such file")
+    expect(await program.exited).toBe(78)
+  }, 120_000)
+
+  test("whose certificate is none ends with 78 and names it", async () => {
+    await using program = startProgram([], { ...local, TLS_CERT: import.meta.path, TLS_KEY: import.meta.path })
+    expect((await program.seen("cannot start")).reason).toBe("TLS_CERT: the file does not hold a certificate in PEM")
     expect(await program.exited).toBe(78)
   }, 120_000)
 })

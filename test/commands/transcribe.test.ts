@@ -99,6 +99,22 @@ describe("transcribe", () => {
     expect(await program.exited).toBe(0)
   })
 
+  test(
+    "ends without a complaint when nobody reads on, as behind `head`",
+    async () => {
+      const command = '"$0" src/main.ts transcribe "$1" "$1" "$1" | head -n 1'
+      const child = Bun.spawn(["sh", "-c", command, process.execPath, speech("ps_cards_001")], {
+        cwd: join(import.meta.dir, "../.."),
+        env: { ...process.env, STT_ENGINES: "1" },
+        stderr: "pipe",
+      })
+      const [output, errors] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
+      expect(words(output)).toMatch(/^(ten|10) of clubs$/)
+      expect(errors).toBe("")
+    },
+    PATIENCE_MS,
+  )
+
   test("says that deepgram hears no files", async () => {
     const { code, output, errors } = await runCommand(["transcribe", speech("ps_cards_001")], {
       STT_PROVIDER: "deepgram",

@@ -60,6 +60,21 @@ describe("routes", () => {
   }
 })
 
+test("a request whose host makes no address is the client's mistake, and nobody's alarm", async () => {
+  const { server, tap } = serve()
+  const answered = Promise.withResolvers<string>()
+  await Bun.connect({
+    hostname: "127.0.0.1",
+    port: Number(server.url.port),
+    socket: {
+      open: (socket) => void socket.write("GET /healthz HTTP/1.1\r\nHost: [bad\r\n\r\n"),
+      data: (_, bytes) => answered.resolve(new TextDecoder().decode(bytes)),
+    },
+  })
+  expect(await answered.promise).toStartWith("HTTP/1.1 400 ")
+  expect(tap.lines).toEqual([])
+})
+
 describe("readiness", () => {
   test("ready once the engine is, and sockets open before that", async () => {
     const loaded = Promise.withResolvers<void>()
@@ -72,9 +87,24 @@ describe("readiness", () => {
     expect(await get(server.url, "/readyz")).toMatchObject({ status: 200, body: "ok\n" })
   })
 
+  test("an engine that was ready and is loading again is not ready until it is back", async () => {
+    const back = Promise.withResolvers<void>()
+    let readiness = Promise.resolve()
+    const { server } = serve({}, { ready: () => readiness })
+    expect((await get(server.url, "/readyz")).status).toBe(200)
+    readiness = back.promise
+    expect(await get(server.url, "/readyz")).toMatchObject({ status: 503, body: "not ready: the engine is still loading\n" })
+    back.resolve()
+    expect((await get(server.url, "/readyz")).status).toBe(200)
+  })
+
   test("an engine that refused says why, and is asked again", async () => {
-    const attempts = [Promise.reject(new EngineError("unauthorized", "the key is not accepted")), Promise.resolve()]
-    const { server } = serve({}, { ready: () => attempts.shift() ?? Promise.resolve() })
+    const answers: (EngineError | undefined)[] = [new EngineError("unauthorized", "the key is not accepted"), undefined]
+    const ready = async () => {
+      const refusal = answers.shift()
+      if (refusal) throw refusal
+    }
+    const { server } = serve({}, { ready })
     expect(await get(server.url, "/readyz")).toMatchObject({ status: 503, body: "not ready: the key is not accepted\n" })
     expect((await get(server.url, "/readyz")).status).toBe(200)
   })

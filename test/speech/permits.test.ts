@@ -34,6 +34,34 @@ describe("permits", () => {
     void waits
   })
 
+  test("are never all out to long work, and short work passes long work that waits", async () => {
+    const permits = createPermits({ atOnce: 2, waitingMax: 9 })
+    const releaseLong = await permits.take(never, { long: true })
+    const order: string[] = []
+    const secondLong = permits.take(never, { long: true }).then((release) => {
+      order.push("long")
+      return release
+    })
+    const releaseShort = await permits.take(never)
+    order.push("short")
+    expect([permits.taken, permits.waiting]).toEqual([2, 1])
+    releaseShort()
+    await permits.take(never).then((release) => release())
+    expect(order).toEqual(["short"])
+    releaseLong()
+    ;(await secondLong)()
+    expect([permits.taken, permits.waiting]).toEqual([0, 0])
+  })
+
+  test("go to long work too when there is only one", async () => {
+    const permits = createPermits({ atOnce: 1, waitingMax: 9 })
+    const release = await permits.take(never, { long: true })
+    const next = permits.take(never, { long: true })
+    release()
+    ;(await next)()
+    expect([permits.taken, permits.waiting]).toEqual([0, 0])
+  })
+
   test("are handed on in order of arrival", async () => {
     const permits = createPermits({ atOnce: 1, waitingMax: 9 })
     const order: number[] = []

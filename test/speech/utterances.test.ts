@@ -5,7 +5,7 @@ import { utterances } from "../../src/metrics.ts"
 import type { SpeechEvent } from "../../src/speech/events.ts"
 import { createPermits, type Permits } from "../../src/speech/permits.ts"
 import type { Segment, Transcript } from "../../src/speech/transcript.ts"
-import { liftTranscriber, UTTERANCES_AT_ONCE } from "../../src/speech/utterances.ts"
+import { LONG_SAMPLES, liftTranscriber, UTTERANCES_AT_ONCE } from "../../src/speech/utterances.ts"
 import { handClock } from "../support/clock.ts"
 
 /** A transcriber that answers when the test says so. The text of an answer is the first sample of its utterance. */
@@ -255,6 +255,22 @@ describe("a stream of a lifted transcriber", () => {
     calls[1]?.answer()
     await soon()
     expect(calls.map((call) => call.samples[0])).toEqual([1, 2, 100, 3])
+  })
+
+  test("lets another's short utterance past its long ones", async () => {
+    const { engine, stream, calls } = lifted({ atOnce: 2 })
+    for (const name of [1, 2]) {
+      stream.accept(new Int16Array(LONG_SAMPLES + 1).fill(name))
+      stream.commit()
+    }
+    const other = engine.open({ language: "en", session: "s2" })
+    const next = reader(other)
+    other.accept(Int16Array.of(3))
+    other.commit()
+    await soon()
+    expect(calls.map(({ samples }) => samples[0])).toEqual([1, 3])
+    calls[1]?.answer()
+    expect(await next()).toMatchObject({ type: "final", text: "3" })
   })
 
   test("fails an utterance for which the queue has no room, and says overloaded", async () => {

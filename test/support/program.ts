@@ -17,6 +17,8 @@ export interface RunningProgram {
   readonly exited: Promise<number>
   /** All of stderr so far. */
   readonly errors: string
+  /** Closes our end of stderr, as a log collector that dies does. */
+  stopReadingErrors(): Promise<void>
   readonly output: Promise<string>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -35,9 +37,11 @@ export function startProgram(args: readonly string[], env: Environment = {}, inp
   const wakeAll = () => {
     for (const wake of [...waiters]) wake()
   }
+  const stderr = child.stderr.getReader()
   const reading = (async () => {
-    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
-      errors += text
+    const decoder = new TextDecoder()
+    for (let read = await stderr.read(); !read.done; read = await stderr.read()) {
+      errors += decoder.decode(read.value, { stream: true })
       wakeAll()
     }
     ended = true
@@ -62,6 +66,7 @@ export function startProgram(args: readonly string[], env: Environment = {}, inp
     get errors() {
       return errors
     },
+    stopReadingErrors: () => stderr.cancel(),
     output: new Response(child.stdout).text(),
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL")
