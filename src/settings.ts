@@ -47,11 +47,16 @@ const schemas = {
       meaning: "Who turns speech into text: Whisper inside this program (`faster_whisper`, or `whisper`), or a cloud provider",
       defaultText: "`faster_whisper`",
     }),
-  WHISPER_MODEL: text.default("base").register(about, {
-    expects: "a model name or a folder",
-    meaning: "Whisper's size (`small`, `medium` …), a Hugging Face id, or a folder with a model in the transformers.js layout",
-    special: "`base` is inside the program; other names are downloaded once. `tiny`: `base` takes its place where it cannot be had",
-  }),
+  WHISPER_MODEL: text
+    .regex(/^(?!.*:\/\/)/)
+    .default("base")
+    .register(about, {
+      expects: "a model name or a folder, not an address",
+      // An address may carry a password.
+      secret: true,
+      meaning: "Whisper's size (`small`, `medium` …), a Hugging Face id, or a folder with a model in the transformers.js layout",
+      special: "`base` is inside the program; other names are downloaded once. `tiny`: `base` takes its place where it cannot be had",
+    }),
   STT_LANGUAGE_CODE: text
     .regex(/^(auto|[a-z]{2,3}([-_][a-z0-9]{2,8})*)$/i)
     .default("en")

@@ -90,6 +90,15 @@ describe("the provider", () => {
   })
 })
 
+describe("the model", () => {
+  test("may be a hub id or a folder, but no address, which is not repeated because it may carry a password", () => {
+    expect(settings({ WHISPER_MODEL: "onnx-community/whisper-small" }).WHISPER_MODEL).toBe("onnx-community/whisper-small")
+    expect(faults({ WHISPER_MODEL: "https://user:sesame@host/model" })).toEqual([
+      "WHISPER_MODEL: expected a model name or a folder, not an address, got something else (not shown)",
+    ])
+  })
+})
+
 describe("the mode", () => {
   test("is frames for deepgram, which may be told otherwise", () => {
     expect(settings({ STT_PROVIDER: "deepgram", DG_API_KEY: "k" }).STT_MODE).toBe("frames")

@@ -23,6 +23,7 @@ export interface Utterance {
 export interface Transcriber {
   /** The provider's name in settings, logs and metrics. */
   readonly name: string
+  /** May change until `ready`: a model that cannot be had may have a stand-in. */
   readonly model: string
   /** How many utterances it works on at once without one waiting for another. */
   readonly concurrency: number
@@ -45,6 +46,7 @@ export interface StreamOptions {
 
 export interface Engine {
   readonly name: string
+  /** As Transcriber.model. */
   readonly model: string
   /** True if it ends utterances by itself in a continuous stream; false if only `commit` ends them. */
   readonly endpoints: boolean

@@ -52,6 +52,8 @@ export interface SessionCounts {
   /** Utterances that ended, the failed ones among them. */
   readonly utterances: number
   readonly failed: number
+  /** Utterances that the client ended and that had no answer yet: more than 0 only when a client leaves, or is left, too early. */
+  readonly unanswered: number
 }
 
 export interface Session {
@@ -164,7 +166,7 @@ export function createSession({ id, engine, language, dialect, minReplyMs, trans
     },
     releaseReplies: replies.release,
     get counts() {
-      return { audioSeconds: samplesAccepted / SAMPLE_RATE_HZ, utterances, failed }
+      return { audioSeconds: samplesAccepted / SAMPLE_RATE_HZ, utterances, failed, unanswered: committedAtMs.length }
     },
     get paused() {
       return paused

@@ -48,7 +48,9 @@ export function liftTranscriber(transcriber: Transcriber, options: LiftOptions):
 
   return {
     name: transcriber.name,
-    model: transcriber.model,
+    get model() {
+      return transcriber.model
+    },
     endpoints: false,
     open(streamOptions) {
       const stream = openStream(transcriber, options, streamOptions, () => streams.delete(stream))

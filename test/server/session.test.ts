@@ -93,7 +93,7 @@ describe("what comes in", () => {
     give("word 2")
     await settle()
     expect(wire).toEqual(["0 word 2"])
-    expect(session.counts).toEqual({ audioSeconds: 0.03, utterances: 3, failed: 1 })
+    expect(session.counts).toEqual({ audioSeconds: 0.03, utterances: 3, failed: 1, unanswered: 0 })
   })
 
   test("frames may be cut anywhere, through samples too", async () => {

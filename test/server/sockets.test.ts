@@ -184,7 +184,7 @@ describe("clients that leave", () => {
     client.send(audio(1, 16_000))
     await engine.nextHeard()
     leave(client)
-    expect(await tap.seen("disconnected")).toMatchObject({ ...ending, audioSeconds: 1, utterances: 0, failed: 0 })
+    expect(await tap.seen("disconnected")).toMatchObject({ ...ending, audioSeconds: 1, utterances: 0, failed: 0, unanswered: 1 })
     await server.stop()
     expect(engine.closes).toBe(1)
     expect(tap.lines.map((line) => line.event)).toEqual(["connected", "disconnected"])

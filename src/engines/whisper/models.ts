@@ -41,9 +41,12 @@ export interface ResolveModelOptions {
 const HUB_URL = "https://huggingface.co"
 const PROGRESS_MS = 100
 
+/** The size that lies inside the program. */
+export const EMBEDDED_SIZE = "base"
+
 /** What `WHISPER_MODEL` may say beside a hub id and a folder; `base` is embedded, the others are fetched. */
 export const MODEL_SIZES = [
-  "base",
+  EMBEDDED_SIZE,
   "base.en",
   "tiny",
   "tiny.en",
@@ -76,7 +79,7 @@ export async function resolveModel(name: string, options: ResolveModelOptions): 
     return { kind: "folder", path: await obtain(name, source.ids, options) }
   } catch (error) {
     if (source.size !== "tiny" || !(error instanceof EngineError) || error.code === "aborted") throw error
-    options.log.warn("model.fallback", { model: name, used: "base", reason: error.message })
+    options.log.warn("model.fallback", { model: name, used: EMBEDDED_SIZE, reason: error.message })
     return { kind: "embedded" }
   }
 }
@@ -90,7 +93,7 @@ type Source =
 async function readName(name: string): Promise<Source> {
   const short = name.replace(/^(openai\/whisper-|systran\/faster-whisper-|whisper-)/i, "")
   const size = SIZE_ALIASES[short] ?? short
-  if (size === "base") return { kind: "embedded" }
+  if (size === EMBEDDED_SIZE) return { kind: "embedded" }
   if (MODEL_SIZES.some((known) => known === size)) return { kind: "hub", ids: idsOf(size), size }
   const looksLikePath = /^[./~]|^[A-Za-z]:|\\|\/.*\/|\/$/.test(name)
   if (looksLikePath || (name !== "" && (await stat(name).catch(() => null)) !== null)) return { kind: "folder", path: resolve(name) }

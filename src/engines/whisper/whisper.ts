@@ -6,9 +6,9 @@ import { msFromSamples } from "../../audio/pcm.ts"
 import { realClock } from "../../clock.ts"
 import type { Log } from "../../log.ts"
 import { joinTexts, type Segment, withoutSilence } from "../../speech/transcript.ts"
-import { EngineError, type Transcriber } from "../engine.ts"
+import { EngineError, type Language, type Transcriber } from "../engine.ts"
 import { cutAtPauses } from "./cut.ts"
-import type { ModelChoice } from "./models.ts"
+import { EMBEDDED_SIZE, type ModelChoice } from "./models.ts"
 import { createPool, type Recognised } from "./pool.ts"
 import { whisperSilence } from "./silence.ts"
 
@@ -17,7 +17,7 @@ export interface WhisperOptions {
   readonly model: ModelChoice | Promise<ModelChoice>
   /** As the settings call it; for clients and logs. */
   readonly modelName: string
-  /** How many engine processes; so many utterances are worked on at once. */
+  /** How many engine processes. */
   readonly engines: number
   /** Threads in each engine. */
   readonly threads: number
@@ -32,6 +32,12 @@ export interface WhisperOptions {
   readonly log: Log
 }
 
+/** Two even on one engine: a short utterance then waits for a piece of a long one, not for all of it. */
+const CONCURRENCY_MIN = 2
+
+/** Languages that a warning was written about; clients may name any. */
+const WARNED_LANGUAGES_MAX = 100
+
 /** Returns at once; its processes start in the background. */
 export function createWhisper(options: WhisperOptions): Transcriber {
   const { model, modelName, engines, threads, cacheDirs, noSpeechThreshold, engineCommand, env, log } = options
@@ -43,20 +49,40 @@ export function createWhisper(options: WhisperOptions): Transcriber {
     clock: realClock,
     log,
   })
+  let usedModel = modelName
+  Promise.resolve(model).then(
+    (choice) => {
+      if (choice.kind === "embedded") usedModel = EMBEDDED_SIZE
+    },
+    () => {}, // told by the pool to everybody who asks
+  )
+  const warnedLanguages = new Set<string>()
+
+  function warnIfUnknown(told: Language, heard: string | null) {
+    if (told === "auto" || heard === null || heard === told) return
+    if (warnedLanguages.has(told) || warnedLanguages.size >= WARNED_LANGUAGES_MAX) return
+    warnedLanguages.add(told)
+    log.warn("language unknown to the model", { language: told, model: usedModel })
+  }
+
   /** A long utterance leaves one engine to the others. */
   const piecesAtOnce = Math.max(1, engines - 1)
 
   return {
     name: "whisper",
-    model: modelName,
-    concurrency: engines,
+    get model() {
+      return usedModel
+    },
+    concurrency: Math.max(CONCURRENCY_MIN, engines),
     async transcribe({ samples, language }, signal) {
       if (signal.aborted) throw new EngineError("aborted", "the caller gave up")
       if (samples.length === 0) return { text: "", language: language === "auto" ? null : language, segments: [] }
       const pieces = cutAtPauses(samples)
       const recognised = await inTurn(pieces, piecesAtOnce, signal, (piece, stop) => pool.recognise(piece, language, stop))
       const segments = withoutSilence(placedInTime(pieces, recognised), noSpeechThreshold, whisperSilence)
-      return { text: joinTexts(segments.map(({ text }) => text)), language: languageOf(recognised), segments }
+      const heardLanguage = languageOf(recognised)
+      warnIfUnknown(language, heardLanguage)
+      return { text: joinTexts(segments.map(({ text }) => text)), language: heardLanguage, segments }
     },
     ready: () => pool.ready(),
     close: () => pool.close(),

@@ -190,8 +190,30 @@ describe("one engine", () => {
   )
 })
 
+const scripted = { engineCommand: [process.execPath, join(support, "scripted-engine.ts")] }
+
+describe("what it says of itself", () => {
+  test("is the model that took the place of one that could not be had", async () => {
+    const { whisper } = open({ ...scripted, modelName: "tiny" })
+    await whisper.ready()
+    expect(whisper.model).toBe("base")
+  })
+
+  test("is a warning, once, about a language that the model does not know", async () => {
+    const { whisper, tap } = open(scripted)
+    const inKlingon = () => whisper.transcribe({ samples: new Int16Array(160).fill(7), language: "tlh" }, never)
+    await inKlingon()
+    await inKlingon()
+    const warnings = tap.lines.filter(({ event }) => event === "language unknown to the model")
+    expect(warnings).toEqual([expect.objectContaining({ language: "tlh", model: "base" })])
+  })
+
+  test("is room for a short utterance beside a long one, even on one engine", () => {
+    expect(open(scripted).whisper.concurrency).toBe(2)
+  })
+})
+
 describe("a long utterance", () => {
-  const scripted = { engineCommand: [process.execPath, join(support, "scripted-engine.ts")] }
   const minute = new Int16Array(60 * 16_000)
 
   test("leaves an engine to the others", async () => {
