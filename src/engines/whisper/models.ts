@@ -79,7 +79,7 @@ export async function resolveModel(name: string, options: ResolveModelOptions): 
     return { kind: "folder", path: await obtain(name, source.ids, options) }
   } catch (error) {
     if (source.size !== "tiny" || !(error instanceof EngineError) || error.code === "aborted") throw error
-    options.log.warn("model.fallback", { model: name, used: EMBEDDED_SIZE, reason: error.message })
+    options.log.warn("model fallback", { model: name, used: EMBEDDED_SIZE, reason: error.message })
     return { kind: "embedded" }
   }
 }
@@ -200,7 +200,7 @@ async function fetchModel(
   const { cacheDirs, clock, signal, log } = options
   const { id, revision, files } = model
   const limits = { ...FETCH_LIMITS, ...options.limits }
-  const onWaiting = () => log.info("model.waiting", { model: id, reason: "another process fetches it" })
+  const onWaiting = () => log.info("model waiting", { model: id, reason: "another process fetches it" })
   const incoming = await openIncoming(cacheDirs, model, { signal, clock, onWaiting })
   try {
     const cached = await findCached(cacheDirs, id)
@@ -208,14 +208,14 @@ async function fetchModel(
     await incoming.demandRoom(files)
     const started = clock.now()
     const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-    log.info("model.fetch", { model: id, revision, bytes })
+    log.info("model fetch", { model: id, revision, bytes })
     for (const file of files) {
       const { hex } = file.checksum
       const onBytes = progressOf(file.path, file.bytes, clock, options.onProgress)
       await downloadFile(file, { part: incoming.partOf(hex), target: incoming.targetOf(file.path), limits, clock, signal, onBytes })
     }
     const path = await incoming.publish({ id, revision, files: files.map((file) => ({ path: file.path, bytes: file.bytes })) })
-    log.info("model.fetched", { model: id, revision, bytes, ms: Math.round(clock.now() - started) })
+    log.info("model fetched", { model: id, revision, bytes, ms: Math.round(clock.now() - started) })
     return path
   } catch (error) {
     throw asFetchError(error)

@@ -327,8 +327,8 @@ describe("without a network", () => {
     expect(await resolve(hub, "tiny", { offline: true, log })).toEqual({ kind: "embedded" })
     expect(await resolve(hub, "tiny", { log })).toEqual({ kind: "embedded" })
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([
-      { level: "warn", event: "model.fallback", model: "tiny", used: "base" },
-      { level: "warn", event: "model.fallback", model: "tiny", used: "base" },
+      { level: "warn", event: "model fallback", model: "tiny", used: "base" },
+      { level: "warn", event: "model fallback", model: "tiny", used: "base" },
     ])
     await failure(resolve(hub, "tiny.en", { offline: true, log }))
     expect(lines.length).toBe(2)
@@ -530,7 +530,7 @@ describe("several at once", () => {
     const first = resolve(hub, "small", { signal: calling.signal })
     await partHolds(10)
     const { promise: waits, resolve: waiting } = Promise.withResolvers<void>()
-    const log = createLog({ level: "info", write: (line) => (JSON.parse(line).event === "model.waiting" ? waiting() : undefined) })
+    const log = createLog({ level: "info", write: (line) => (JSON.parse(line).event === "model waiting" ? waiting() : undefined) })
     const waiter = new AbortController()
     const second = resolve(hub, "small", { signal: waiter.signal, log })
     await waits
