@@ -96,7 +96,7 @@ describe("the embedded model", () => {
       total += reference.length
     }
     expect(errors / total).toBeLessThan(WORD_ERRORS_MAX)
-  })
+  }, 30_000)
 
   test("hears which language is spoken and writes it", async () => {
     const heard: Record<string, string> = {}
