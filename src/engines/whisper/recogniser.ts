@@ -42,7 +42,7 @@ const FULL_FRAMES = 3000
 /** The encoder halves the frames. */
 const FRAMES_PER_POSITION = 2
 /** Silence that our export wants after the speech (weights/export_whisper.py). */
-const SILENCE_MS = 500
+const SILENCE_MS = 700
 
 export interface RecogniserOptions {
   readonly source: ModelSource
