@@ -6,7 +6,8 @@ import { stat } from "node:fs/promises"
 import { resolve } from "node:path"
 import { z } from "zod"
 import { EngineError } from "../engine.ts"
-import { type OrtSession, type TensorMaker, type WhisperSessions, whisperConfig, wrapSessions } from "./sessions.ts"
+import type { OrtSession, TensorMaker } from "./ort.ts"
+import { type WhisperSessions, whisperConfig, wrapSessions } from "./sessions.ts"
 import { readVocabulary, type Vocabulary } from "./tokens.ts"
 
 /** Keys of `files` are paths inside the model: `config.json`, `onnx/encoder_model_quantized.onnx`. */
@@ -103,9 +104,11 @@ async function open(source: ModelSource, dtype: Record<string, Dtype>, threads: 
   const newTensor: TensorMaker = (type, data, dims) => new Tensor(type, data, dims).ort_tensor
   const { model: encoder, decoder_model_merged: decoder } = model.sessions as Record<string, OrtSession | undefined>
   if (encoder === undefined || decoder === undefined) throw new Error("it has no encoder or no decoder")
+  const vocabulary = readVocabulary(model.generation_config)
+  const config = whisperConfig.parse(model.config)
   return {
-    sessions: wrapSessions({ encoder, decoder, config: whisperConfig.parse(model.config), newTensor }),
-    vocabulary: readVocabulary(model.generation_config),
+    sessions: wrapSessions({ encoder, decoder, config, noSpeech: vocabulary.noSpeech, newTensor }),
+    vocabulary,
     textOf: (tokens) => tokenizer.decode([...tokens], { skip_special_tokens: true }),
     async close() {
       await model.dispose()

@@ -1,4 +1,5 @@
 /** Reads a row of logits without allocating: the vocabulary has 51,865 tokens or so and a row comes with each token. */
+import type { Bans } from "./writer.ts"
 
 export interface Choice {
   readonly token: number
@@ -7,7 +8,7 @@ export interface Choice {
 }
 
 /** The likeliest token of the row that is not banned; tokens beyond the end of `banned` are. */
-export function likeliest(row: Float32Array, banned: Uint8Array): Choice {
+export function likeliest(row: Float32Array, banned: Bans): Choice {
   let token = -1
   let best = Number.NEGATIVE_INFINITY
   for (let i = 0; i < banned.length; i++) {

@@ -16,7 +16,7 @@ export type { ModelSource } from "./load.ts"
 export interface Recogniser {
   /**
    * The words of at most 28 s of audio, 16 kHz mono. `language` is ISO 639-1 or `auto`; one that the model does not know is
-   * detected instead. Rejects with an EngineError: `aborted` between two tokens after `signal` aborts, `unavailable` if the
+   * detected instead. Rejects with an EngineError: `aborted` soon after `signal` aborts (80 ms with base), `unavailable` if the
    * model fails.
    */
   recognise(samples: Int16Array, options: RecogniseOptions): Promise<Recognised>
@@ -42,7 +42,7 @@ const FULL_FRAMES = 3000
 /** The encoder halves the frames. */
 const FRAMES_PER_POSITION = 2
 /** Silence that our export wants after the speech (weights/export_whisper.py). */
-const SILENCE_MS = 500
+const SILENCE_MS = 700
 
 export interface RecogniserOptions {
   readonly source: ModelSource
@@ -60,13 +60,13 @@ export function createRecogniser(model: LoadedModel): Recogniser {
   const logMel = createLogMel(model.sessions.bins)
 
   async function hear(samples: Float32Array, frames: number, language: string | null, signal: AbortSignal): Promise<Decoded> {
-    const states = await model.sessions.encode(logMel.features(samples, frames), frames)
+    const { sessions, vocabulary } = model
+    const writer = await sessions.encode(logMel.features(samples, frames), frames)
     try {
-      throwIfAborted(signal)
       const ceiling = tokenCeiling(samples.length / SAMPLE_RATE_HZ)
-      return await decode({ sessions: model.sessions, vocabulary: model.vocabulary, states, language, ceiling, signal })
+      return await decode({ writer, vocabulary, language, ceiling, maxTokens: sessions.maxTokens, signal })
     } finally {
-      states.dispose()
+      writer.close()
     }
   }
 

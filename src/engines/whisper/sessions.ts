@@ -1,30 +1,14 @@
 /**
- * The two halves of a Whisper as ONNX Runtime sessions: audio features to states, tokens to logits. Holds the tensors of
- * running work; knows neither what a token means nor where the model came from.
+ * The two halves of a Whisper as ONNX Runtime sessions: audio features to what is heard in them, and that to a text. Tells
+ * our own export from the others; knows neither what a token means nor where the model came from.
  *
- * `run` of a session blocks this thread for its length, inside a setImmediate: between two steps the event loop turns.
+ * `run` of a session blocks this thread for its length, inside a setImmediate: between two runs the event loop turns.
  */
-import type { Tensor } from "@huggingface/transformers"
 import { z } from "zod"
-import { EngineError } from "../engine.ts"
-
-export type OrtTensor = Tensor["ort_tensor"]
-
-interface ValueMetadata {
-  readonly name: string
-  readonly type?: string
-  readonly shape?: readonly (number | string)[]
-}
-
-/** The part of onnxruntime's InferenceSession that is used here. */
-export interface OrtSession {
-  readonly inputMetadata: readonly ValueMetadata[]
-  readonly outputMetadata: readonly ValueMetadata[]
-  run(feeds: Record<string, OrtTensor>, outputs: readonly string[]): Promise<Record<string, OrtTensor>>
-}
-
-/** Makes a tensor over the array, without a copy. */
-export type TensorMaker = (type: "float32" | "int64" | "bool", data: Float32Array | BigInt64Array | Uint8Array, dims: number[]) => OrtTensor
+import { createLoopWriter, isLoopDecoder } from "./loop-writer.ts"
+import { type OrtSession, required, run, type TensorMaker } from "./ort.ts"
+import { createStepWriter } from "./step-writer.ts"
+import type { TextWriter } from "./writer.ts"
 
 export interface WhisperSessions {
   /** Log-mel bins that the encoder expects. */
@@ -33,19 +17,8 @@ export interface WhisperSessions {
   readonly shortContext: boolean
   /** Positions of the decoder: the most tokens of prompt and text together. */
   readonly maxTokens: number
-  encode(features: Float32Array, frames: number): Promise<OrtTensor>
-  /** Starts a text over what `encode` gave. Several may be open; each must be closed. */
-  startText(states: OrtTensor): TokenSteps
-}
-
-export interface TokenSteps {
-  /**
-   * Appends tokens and gives the logits of what follows each of them, one row per token. The first step may append
-   * several, later ones one.
-   */
-  append(tokens: readonly number[]): Promise<readonly Float32Array[]>
-  /** Idempotent; releases the tensors of this text. */
-  close(): void
+  /** Hears the features and gives who writes their text: it must be closed. */
+  encode(features: Float32Array, frames: number): Promise<TextWriter>
 }
 
 /** What is read of a model's `config.json`. */
@@ -56,87 +29,35 @@ export const whisperConfig = z.object({
   max_target_positions: z.number().int().positive(),
   vocab_size: z.number().int().positive(),
 })
-type WhisperConfig = z.infer<typeof whisperConfig>
+export type WhisperConfig = z.infer<typeof whisperConfig>
 
 export interface SessionsOptions {
   readonly encoder: OrtSession
   readonly decoder: OrtSession
   readonly config: WhisperConfig
+  /** The token whose probability says that nobody spoke. */
+  readonly noSpeech: number
   readonly newTensor: TensorMaker
 }
 
 /** Throws an Error if the sessions are not those of a Whisper with float32 tensors. */
-export function wrapSessions({ encoder, decoder, config, newTensor }: SessionsOptions): WhisperSessions {
+export function wrapSessions({ encoder, decoder, config, noSpeech, newTensor }: SessionsOptions): WhisperSessions {
   const [features] = encoder.inputMetadata
   const [states] = encoder.outputMetadata
   if (features?.type !== "float32" || states?.type !== "float32") throw new Error("its encoder does not take and give float32")
   const bins = Number(features.shape?.[1]) || config.num_mel_bins
+  const loops = isLoopDecoder(decoder)
+  const outputs = encoder.outputMetadata.map(({ name }) => name)
   return {
     bins,
-    // Our export carries the weight of each position in one extra channel, and only a decoder exported with it reads that.
-    shortContext: states.shape?.[2] === config.d_model + 1,
+    // Our exports count silent positions by weights: the older one in an extra channel of the states.
+    shortContext: loops || states.shape?.[2] === config.d_model + 1,
     maxTokens: config.max_target_positions,
     async encode(values, frames) {
-      const output = await run(encoder, { [features.name]: newTensor("float32", values, [1, bins, frames]) }, [states.name])
-      return required(output, states.name)
-    },
-    startText: (encoded) => startText({ decoder, config, newTensor, encoded }),
-  }
-}
-
-function startText({
-  decoder,
-  config,
-  newTensor,
-  encoded,
-}: Omit<SessionsOptions, "encoder"> & { readonly encoded: OrtTensor }): TokenSteps {
-  const heads = config.decoder_attention_heads
-  const nothing = () => newTensor("float32", new Float32Array(0), [1, heads, 0, config.d_model / heads])
-  const feeds: Record<string, OrtTensor> = { encoder_hidden_states: encoded }
-  for (const { name } of decoder.inputMetadata) if (name.startsWith("past_key_values.")) feeds[name] = nothing()
-  const all = decoder.outputMetadata.map(({ name }) => name)
-  // The keys and values of the audio come out of the first step and never change.
-  const changing = all.filter((name) => !name.includes(".encoder."))
-  let first = true
-
-  function keep(output: Record<string, OrtTensor>): void {
-    for (const [name, tensor] of Object.entries(output)) {
-      if (!name.startsWith("present.")) continue
-      const past = name.replace("present.", "past_key_values.")
-      feeds[past]?.dispose()
-      feeds[past] = tensor
-    }
-  }
-
-  return {
-    async append(tokens) {
-      feeds.input_ids = newTensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length])
-      feeds.use_cache_branch = newTensor("bool", Uint8Array.of(first ? 0 : 1), [1])
-      const output = await run(decoder, feeds, first ? all : changing)
-      first = false
-      keep(output)
-      const rows = required(output, "logits").data as Float32Array
-      return tokens.map((_, i) => rows.subarray(i * config.vocab_size, (i + 1) * config.vocab_size))
-    },
-    close() {
-      for (const [name, tensor] of Object.entries(feeds)) {
-        if (name.startsWith("past_key_values.")) tensor.dispose()
-        delete feeds[name]
-      }
+      const input = newTensor("float32", values, [1, bins, frames])
+      const heard = await run(encoder, { [features.name]: input }, loops ? outputs : [states.name])
+      if (loops) return createLoopWriter({ decoder, config, newTensor, heard })
+      return createStepWriter({ decoder, config, noSpeech, newTensor, states: required(heard, states.name) })
     },
   }
-}
-
-async function run(session: OrtSession, feeds: Record<string, OrtTensor>, outputs: readonly string[]): Promise<Record<string, OrtTensor>> {
-  try {
-    return await session.run(feeds, outputs)
-  } catch (cause) {
-    throw new EngineError("unavailable", "ONNX Runtime failed to run the model", { cause })
-  }
-}
-
-function required(output: Record<string, OrtTensor>, name: string): OrtTensor {
-  const tensor = output[name]
-  if (tensor === undefined) throw new EngineError("unavailable", `the model gave no ${name}`)
-  return tensor
 }

@@ -3,6 +3,7 @@
  * Reads it from `generation_config.json`, so that every Whisper brings its own. Knows no session and no text.
  */
 import { z } from "zod"
+import type { Bans } from "./writer.ts"
 
 const token = z.number().int().nonnegative()
 const tokenList = z
@@ -28,10 +29,12 @@ export interface Vocabulary {
   readonly languages: ReadonlyMap<string, number>
   /** The tokens after `startOfTranscript`. `language` is a key of `languages`; ignored by a model that knows only English. */
   promptFor(language: string): readonly number[]
-  /** 1 for each token that must not be written; tokens beyond `endOfText` steer the model and are never written. */
-  readonly banned: Uint8Array
+  /** Tokens beyond `endOfText` steer the model and are never written. */
+  readonly banned: Bans
   /** As `banned`, for the first token: it may not be blank, nor the end. */
-  readonly bannedFirst: Uint8Array
+  readonly bannedFirst: Bans
+  /** Leaves the languages only. */
+  readonly bannedInPlaceOfLanguage: Bans
 }
 
 /** Throws a ZodError if `source` is no generation config of a Whisper. */
@@ -42,6 +45,8 @@ export function readVocabulary(source: unknown): Vocabulary {
   for (const id of config.suppress_tokens) banned[id] = 1
   const bannedFirst = banned.slice()
   for (const id of config.begin_suppress_tokens) bannedFirst[id] = 1
+  const bannedInPlaceOfLanguage = new Uint8Array(Math.max(0, ...languages.values()) + 1).fill(1)
+  for (const id of languages.values()) bannedInPlaceOfLanguage[id] = 0
   const { transcribe } = config.task_to_id ?? {}
   return {
     startOfTranscript: config.decoder_start_token_id,
@@ -56,6 +61,7 @@ export function readVocabulary(source: unknown): Vocabulary {
     },
     banned,
     bannedFirst,
+    bannedInPlaceOfLanguage,
   }
 }
 

@@ -26,11 +26,11 @@ async function decoded(
   sessions: ScriptedSessions,
   { language = "en", ceiling = 100, signal = new AbortController().signal }: Told = {},
 ): Promise<Decoded> {
-  const states = await sessions.encode(new Float32Array(0), 100)
+  const writer = await sessions.encode(new Float32Array(0), 100)
   try {
-    return await decode({ sessions, vocabulary: smallVocabulary, states, language, ceiling, signal })
+    return await decode({ writer, vocabulary: smallVocabulary, language, ceiling, maxTokens: sessions.maxTokens, signal })
   } finally {
-    states.dispose()
+    writer.close()
   }
 }
 

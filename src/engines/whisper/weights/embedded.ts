@@ -12,7 +12,7 @@ export const EMBEDDED_MODEL = "whisper-base"
 
 /**
  * From source: the folder itself. In the executable: a copy in the first of the folders that can hold one, which ONNX
- * Runtime reads without a second copy in memory; if there is none, the bytes (84 MB more in each engine).
+ * Runtime reads without a second copy in memory; if there is none, the bytes (93 MB more in each engine).
  */
 export async function openEmbeddedModel(cacheDirs: readonly string[]): Promise<ModelSource> {
   if (!isCompiled) return { kind: "folder", path: join(import.meta.dir, EMBEDDED_MODEL) }
