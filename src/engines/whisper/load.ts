@@ -21,7 +21,10 @@ export interface LoadedModel {
   close(): Promise<void>
 }
 
-/** Which weights are taken, the first that is there: the smallest of the exact ones first. All of them speak float32. */
+/**
+ * Which weights are taken, the first that is there: the smallest of the exact ones first, half precision last, because a CPU
+ * computes it several times slower. All of them speak float32, also the half-precision ones that transformers.js makes.
+ */
 const DTYPES = [
   ["q8", "_quantized"],
   ["fp32", ""],
@@ -29,6 +32,8 @@ const DTYPES = [
   ["uint8", "_uint8"],
   ["q4", "_q4"],
   ["bnb4", "_bnb4"],
+  ["fp16", "_fp16"],
+  ["q4f16", "_q4f16"],
 ] as const
 type Dtype = (typeof DTYPES)[number][0]
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { cp, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
+import { cp, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Glob } from "bun"
@@ -209,6 +209,19 @@ describe("loading a model", () => {
       message: `${path} is not a usable Whisper: missing onnx/encoder_model_quantized.onnx`,
     })
   })
+
+  test("takes half precision, which counts inside only, where there is nothing else", async () => {
+    for (const suffix of ["_fp16", "_q4f16"]) {
+      const path = await modelWith("onnx/encoder_model_quantized.onnx", null)
+      await rename(join(path, "onnx/decoder_model_merged_quantized.onnx"), join(path, `onnx/decoder_model_merged${suffix}.onnx`))
+      await symlink(join(WEIGHTS, "onnx/encoder_model_quantized.onnx"), join(path, `onnx/encoder_model${suffix}.onnx`))
+      const recogniser = await loading(path)
+      expect(textOf(await recogniser.recognise(await clip("arctic_a0009"), { language: "en", signal: never }))).toBe(
+        referenceOf("arctic_a0009"),
+      )
+      await recogniser.close()
+    }
+  }, 30_000)
 
   test("says in one line what is wrong with a broken file", async () => {
     const broken = [
