@@ -76,7 +76,7 @@ function wordErrors(reference: readonly string[], heard: readonly string[]): num
 describe("the embedded model", () => {
   let recogniser: Recogniser
   beforeAll(async () => {
-    recogniser = await loadRecogniser({ source: { kind: "folder", path: WEIGHTS }, threads: 1 })
+    recogniser = await loadRecogniser({ source: { kind: "folder", path: WEIGHTS }, threads: 1, arena: false })
   }, LOAD_LIMIT_MS)
   afterAll(() => recogniser.close())
 
@@ -181,12 +181,12 @@ describe("loading a model", () => {
     return path
   }
 
-  const loading = (path: string) => loadRecogniser({ source: { kind: "folder", path }, threads: 1 })
+  const loading = (path: string) => loadRecogniser({ source: { kind: "folder", path }, threads: 1, arena: false })
 
   test("from memory gives the same words as from its folder", async () => {
     const files = new Map<string, Uint8Array>()
     for (const file of new Glob("**/*.{json,onnx}").scanSync(WEIGHTS)) files.set(file, await Bun.file(join(WEIGHTS, file)).bytes())
-    const recogniser = await loadRecogniser({ source: { kind: "memory", files }, threads: 1 })
+    const recogniser = await loadRecogniser({ source: { kind: "memory", files }, threads: 1, arena: false })
     expect(textOf(await recogniser.recognise(await clip("arctic_a0009"), { language: "en", signal: never }))).toBe(
       referenceOf("arctic_a0009"),
     )
@@ -195,7 +195,7 @@ describe("loading a model", () => {
 
   test("from memory names the files that are missing", async () => {
     const files = new Map([["config.json", new Uint8Array(1)]])
-    await expect(loadRecogniser({ source: { kind: "memory", files }, threads: 1 })).rejects.toMatchObject({
+    await expect(loadRecogniser({ source: { kind: "memory", files }, threads: 1, arena: false })).rejects.toMatchObject({
       code: "unavailable",
       message: expect.stringContaining("missing generation_config.json, tokenizer.json"),
     })
