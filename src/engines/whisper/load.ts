@@ -23,7 +23,7 @@ export interface LoadedModel {
 
 /**
  * Which weights are taken, the first that is there: the smallest of the exact ones first, half precision last, because a CPU
- * computes it several times slower. All of them speak float32, also the half-precision ones that transformers.js makes.
+ * computes it a third slower. All of them speak float32, also the half-precision ones that transformers.js makes.
  */
 const DTYPES = [
   ["q8", "_quantized"],
