@@ -79,7 +79,10 @@ async function loadModel(model: ModelChoice, threads: number, cacheDirs: readonl
   await prepareOrt(cacheDirs)
   const source = model.kind === "folder" ? model : await embeddedModel(cacheDirs)
   const { loadRecogniser } = await import("./recogniser.ts")
-  return loadRecogniser({ source, threads })
+  // Other exports run over the full 30 s each time and turn their whole vocabulary round for each token: without an arena the
+  // system hands out and takes back that memory each time, which takes longer than the work. Ours would only keep what it
+  // rarely needs, up to 400 MB.
+  return loadRecogniser({ source, threads, arena: model.kind === "folder" })
 }
 
 async function embeddedModel(cacheDirs: readonly string[]): Promise<ModelSource> {

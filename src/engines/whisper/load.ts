@@ -22,7 +22,10 @@ export interface LoadedModel {
   close(): Promise<void>
 }
 
-/** Which weights are taken, the first that is there: the smallest of the exact ones first. All of them speak float32. */
+/**
+ * Which weights are taken, the first that is there: the smallest of the exact ones first, half precision last, because a CPU
+ * computes it a third slower. All of them speak float32, also the half-precision ones that transformers.js makes.
+ */
 const DTYPES = [
   ["q8", "_quantized"],
   ["fp32", ""],
@@ -30,6 +33,8 @@ const DTYPES = [
   ["uint8", "_uint8"],
   ["q4", "_q4"],
   ["bnb4", "_bnb4"],
+  ["fp16", "_fp16"],
+  ["q4f16", "_q4f16"],
 ] as const
 type Dtype = (typeof DTYPES)[number][0]
 
@@ -38,12 +43,21 @@ const REQUIRED_FILES = ["config.json", "generation_config.json", "tokenizer.json
 /** What a model from memory is called towards transformers.js: a name that no folder has. */
 const MEMORY_PATH = "/memory-of-this-process"
 
+export interface LoadOptions {
+  readonly source: ModelSource
+  /** Threads of one run. */
+  readonly threads: number
+  /** True: keeps the memory of one run for the next, until the process ends. */
+  readonly arena: boolean
+}
+
 /** Rejects with EngineError `unavailable`, in one line that names the model and what is wrong with it. */
-export async function loadModel({ source, threads }: { source: ModelSource; threads: number }): Promise<LoadedModel> {
+export async function loadModel(options: LoadOptions): Promise<LoadedModel> {
+  const { source } = options
   const name = source.kind === "folder" ? source.path : "the embedded model"
   const dtype = await chooseFiles(source, name)
   try {
-    return await open(source, dtype, threads)
+    return await open(options, dtype)
   } catch (cause) {
     throw new EngineError("unavailable", `${name} is not a usable Whisper: ${reasonOf(cause)}`, { cause })
   }
@@ -74,7 +88,7 @@ async function chooseFiles(source: ModelSource, name: string): Promise<Record<st
   return dtypes
 }
 
-async function open(source: ModelSource, dtype: Record<string, Dtype>, threads: number): Promise<LoadedModel> {
+async function open({ source, threads, arena }: LoadOptions, dtype: Record<string, Dtype>): Promise<LoadedModel> {
   // Loads native code, which a compiled binary must unpack first: hence not at the top of the file.
   const { AutoTokenizer, env, LogLevel, Tensor, WhisperForConditionalGeneration } = await import("@huggingface/transformers")
   env.allowRemoteModels = false
@@ -94,8 +108,7 @@ async function open(source: ModelSource, dtype: Record<string, Dtype>, threads: 
     session_options: {
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
-      // The arena keeps what one run over the full 30 s needed, 400 MB for base, until the process ends.
-      enableCpuMemArena: false,
+      enableCpuMemArena: arena,
       // Threads that spin while they wait steal the cores of the other engines.
       extra: { session: { intra_op: { allow_spinning: "0" } } },
     },

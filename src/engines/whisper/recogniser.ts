@@ -6,7 +6,7 @@ import { floatsFromSamples, msFromSamples, SAMPLE_RATE_HZ, samplesFromMs } from 
 import type { Segment } from "../../speech/transcript.ts"
 import type { Language } from "../engine.ts"
 import { type Decoded, decode, throwIfAborted } from "./decode.ts"
-import { type LoadedModel, loadModel, type ModelSource } from "./load.ts"
+import { type LoadedModel, type LoadOptions, loadModel } from "./load.ts"
 import { tokenCeiling } from "./loops.ts"
 import { createLogMel, HOP_SAMPLES } from "./mel.ts"
 import { languageOf } from "./tokens.ts"
@@ -44,14 +44,8 @@ const FRAMES_PER_POSITION = 2
 /** Silence that our export wants after the speech (weights/export_whisper.py). */
 const SILENCE_MS = 700
 
-export interface RecogniserOptions {
-  readonly source: ModelSource
-  /** Threads of one run. */
-  readonly threads: number
-}
-
 /** Rejects with EngineError `unavailable` if files of the model are missing or broken. */
-export async function loadRecogniser(options: RecogniserOptions): Promise<Recogniser> {
+export async function loadRecogniser(options: LoadOptions): Promise<Recogniser> {
   return createRecogniser(await loadModel(options))
 }
 

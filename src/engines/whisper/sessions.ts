@@ -13,7 +13,7 @@ import type { TextWriter } from "./writer.ts"
 export interface WhisperSessions {
   /** Log-mel bins that the encoder expects. */
   readonly bins: number
-  /** True if the encoder takes fewer than the 3000 frames of 30 s: only our own export does (weights/export_whisper.py). */
+  /** True if the encoder takes fewer than the 3000 frames of 30 s: only exports that count silent positions by weights do (weights/export_whisper.py). */
   readonly shortContext: boolean
   /** Positions of the decoder: the most tokens of prompt and text together. */
   readonly maxTokens: number
@@ -50,7 +50,7 @@ export function wrapSessions({ encoder, decoder, config, noSpeech, newTensor }: 
   const outputs = encoder.outputMetadata.map(({ name }) => name)
   return {
     bins,
-    // Our exports count silent positions by weights: the older one in an extra channel of the states.
+    // An export may also count silent positions by a weight in an extra channel, and write one token a step.
     shortContext: loops || states.shape?.[2] === config.d_model + 1,
     maxTokens: config.max_target_positions,
     async encode(values, frames) {

@@ -57,7 +57,8 @@ function startSteps({ decoder, config, newTensor, states }: StepWriterOptions) {
   const nothing = () => newTensor("float32", new Float32Array(0), [1, heads, 0, config.d_model / heads])
   const feeds: OrtTensors = { encoder_hidden_states: states }
   for (const { name } of decoder.inputMetadata) if (name.startsWith("past_key_values.")) feeds[name] = nothing()
-  const all = decoder.outputMetadata.map(({ name }) => name)
+  // Not the attention weights that exports for word times give as well.
+  const all = decoder.outputMetadata.map(({ name }) => name).filter((name) => name === "logits" || name.startsWith("present."))
   // The keys and values of the audio come out of the first step and never change.
   const changing = all.filter((name) => !name.includes(".encoder."))
   let first = true

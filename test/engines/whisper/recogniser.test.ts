@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { cp, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
+import { cp, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Glob } from "bun"
@@ -78,7 +78,7 @@ function wordErrors(reference: readonly string[], heard: readonly string[]): num
 describe("the embedded model", () => {
   let recogniser: Recogniser
   beforeAll(async () => {
-    recogniser = await loadRecogniser({ source: { kind: "folder", path: WEIGHTS }, threads: 1 })
+    recogniser = await loadRecogniser({ source: { kind: "folder", path: WEIGHTS }, threads: 1, arena: false })
   }, LOAD_LIMIT_MS)
   afterAll(() => recogniser.close())
 
@@ -196,12 +196,12 @@ describe("loading a model", () => {
     return path
   }
 
-  const loading = (path: string) => loadRecogniser({ source: { kind: "folder", path }, threads: 1 })
+  const loading = (path: string) => loadRecogniser({ source: { kind: "folder", path }, threads: 1, arena: false })
 
   test("from memory gives the same words as from its folder", async () => {
     const files = new Map<string, Uint8Array>()
     for (const file of new Glob("**/*.{json,onnx}").scanSync(WEIGHTS)) files.set(file, await Bun.file(join(WEIGHTS, file)).bytes())
-    const recogniser = await loadRecogniser({ source: { kind: "memory", files }, threads: 1 })
+    const recogniser = await loadRecogniser({ source: { kind: "memory", files }, threads: 1, arena: false })
     expect(textOf(await recogniser.recognise(await clip("arctic_a0009"), { language: "en", signal: never }))).toBe(
       referenceOf("arctic_a0009"),
     )
@@ -210,7 +210,7 @@ describe("loading a model", () => {
 
   test("from memory names the files that are missing", async () => {
     const files = new Map([["config.json", new Uint8Array(1)]])
-    await expect(loadRecogniser({ source: { kind: "memory", files }, threads: 1 })).rejects.toMatchObject({
+    await expect(loadRecogniser({ source: { kind: "memory", files }, threads: 1, arena: false })).rejects.toMatchObject({
       code: "unavailable",
       message: expect.stringContaining("missing generation_config.json, tokenizer.json"),
     })
@@ -224,6 +224,19 @@ describe("loading a model", () => {
       message: `${path} is not a usable Whisper: missing onnx/encoder_model_quantized.onnx`,
     })
   })
+
+  test("takes half precision, which counts inside only, where there is nothing else", async () => {
+    for (const suffix of ["_fp16", "_q4f16"]) {
+      const path = await modelWith("onnx/encoder_model_quantized.onnx", null)
+      await rename(join(path, "onnx/decoder_model_merged_quantized.onnx"), join(path, `onnx/decoder_model_merged${suffix}.onnx`))
+      await symlink(join(WEIGHTS, "onnx/encoder_model_quantized.onnx"), join(path, `onnx/encoder_model${suffix}.onnx`))
+      const recogniser = await loading(path)
+      expect(textOf(await recogniser.recognise(await clip("arctic_a0009"), { language: "en", signal: never }))).toBe(
+        referenceOf("arctic_a0009"),
+      )
+      await recogniser.close()
+    }
+  }, 30_000)
 
   test("says in one line what is wrong with a broken file", async () => {
     const broken = [
