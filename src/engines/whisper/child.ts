@@ -17,6 +17,12 @@ const COLLECT_AFTER_IDLE_MS = 50
 const COLLECT_EVERY_JOBS = 8
 /** How much freed memory stays for the next job: about what five seconds of sound need. The system takes 10 ms to give it again. */
 const KEEP_BYTES = 32 * 1024 * 1024
+/**
+ * An engine that still weighs this much more than after its warm-up has lost memory somewhere, and says so. Work of every length
+ * was seen to add up to 60 MB to the embedded model; a larger model moves more.
+ */
+const GROWN_BYTES = 128 * 1024 * 1024
+const GROWN_RATIO = 1.25
 
 /** Never settles: the process ends when its channel closes, also in the middle of a piece. */
 export function runEngine(): Promise<void> {
@@ -123,11 +129,15 @@ function createCollector() {
   const libc = openLibc()
   let jobs = 0
   let timer: ReturnType<typeof setTimeout> | undefined
+  let firstBytes: number | undefined
   const collect = () => {
     jobs = 0
     Bun.gc(true)
     // The C library keeps what it was given: one job over the full 30 s would weigh 300 MB until the process ends.
     libc?.trim(KEEP_BYTES)
+    const bytes = process.memoryUsage.rss()
+    firstBytes ??= bytes
+    if (bytes > firstBytes * GROWN_RATIO + GROWN_BYTES) send({ type: "grown", bytes })
   }
   return {
     /** A job begins. */
