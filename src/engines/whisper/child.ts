@@ -19,7 +19,7 @@ const COLLECT_EVERY_JOBS = 8
 const KEEP_BYTES = 32 * 1024 * 1024
 /**
  * An engine that still weighs this much more than after its warm-up has lost memory somewhere, and says so. Work of every length
- * was seen to add up to 60 MB to the embedded model; a larger model moves more.
+ * was seen to add 30 MB to the embedded model; a larger model moves more.
  */
 const GROWN_BYTES = 128 * 1024 * 1024
 const GROWN_RATIO = 1.25
