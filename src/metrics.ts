@@ -47,7 +47,7 @@ export const queueWaiting = new Gauge({
 })
 export const engineRestarts = new Counter({
   name: "xrx_stt_engine_restarts_total",
-  help: "Engine processes started again after one ended, by cause",
+  help: "Engine processes started in the place of another, by what became of that one (recycled: it grew too heavy)",
   labelNames: ["cause"],
   registers,
 })

@@ -1,5 +1,5 @@
 /**
- * The five calls of the C library that Bun has no word for. Knows nothing of ONNX Runtime or of folders.
+ * The few calls of the C library that Bun has no word for. Knows nothing of ONNX Runtime or of folders.
  * Undefined on Windows, where none of them exists under these names.
  */
 import { dlopen, FFIType, type Pointer, read } from "bun:ffi"
@@ -14,6 +14,8 @@ export interface Libc {
   load(path: string): string | null
   /** A file that exists in memory only and can be executed; its descriptor, or null if the kernel grants none. Linux only. */
   memoryFile(name: string): number | null
+  /** Gives memory that native code freed back to the system, but for `keepBytes` at the end of the heap. Linux only; else does nothing. */
+  trim(keepBytes: number): void
   /** Takes the lock of an open file, which ends with this process at the latest. */
   lock(fd: number): "taken" | "busy" | "unsupported"
 }
@@ -35,7 +37,7 @@ export function openLibc(): Libc | undefined {
 }
 
 function bindLibc(): Libc {
-  const { i32, ptr, u32, cstring } = FFIType
+  const { i32, ptr, u32, u64, cstring } = FFIType
   const { symbols } = dlopen(LINUX ? "libc.so.6" : "libSystem.B.dylib", {
     setenv: { args: [ptr, ptr, i32], returns: i32 },
     dlopen: { args: [ptr, i32], returns: ptr },
@@ -43,6 +45,7 @@ function bindLibc(): Libc {
     flock: { args: [i32, i32], returns: i32 },
     [ERRNO]: { args: [], returns: ptr },
   })
+  const mallocTrim = LINUX ? dlopen("libc.so.6", { malloc_trim: { args: [u64], returns: i32 } }).symbols.malloc_trim : undefined
   return {
     setenv(name, value) {
       if (symbols.setenv(cString(name), cString(value), 1) !== 0) throw new Error(`cannot set ${name} in the native environment`)
@@ -55,6 +58,9 @@ function bindLibc(): Libc {
       const { symbols: linux } = dlopen("libc.so.6", { memfd_create: { args: [ptr, u32], returns: i32 } })
       const fd = linux.memfd_create(cString(name), 0)
       return fd < 0 ? null : fd
+    },
+    trim(keepBytes) {
+      mallocTrim?.(keepBytes)
     },
     lock(fd) {
       if (symbols.flock(fd, LOCK_EX | LOCK_NB) === 0) return "taken"

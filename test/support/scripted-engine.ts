@@ -37,6 +37,13 @@ function recognise({ id, samples, language }: Recognise) {
   switch (language) {
     case "pid":
       return say(id, String(process.pid))
+    case "grow":
+      send({ type: "grown", bytes: 1e9 })
+      return say(id, String(process.pid))
+    case "grow and die once":
+      if (!first("died")) return say(id, String(process.pid))
+      send({ type: "grown", bytes: 1e9 })
+      return die()
     case "die":
       return die()
     case "die once":

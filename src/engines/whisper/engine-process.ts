@@ -57,6 +57,8 @@ export interface EngineProcess {
   /** True once it is loaded and warm, false if it ended before. */
   readonly ready: Promise<boolean>
   readonly ended: Promise<Ending>
+  /** Resolves if it says that it grew too heavy, and works on. */
+  readonly grown: Promise<void>
   /**
    * One piece at a time, only while ready. The deadline starts at this call. Settles when the process is free again or gone,
    * so after an abort only when the engine let go.
@@ -68,6 +70,7 @@ export interface EngineProcess {
 export function startEngineProcess(init: Init, { command, env, clock, log }: EngineCommand): EngineProcess {
   const ready = Promise.withResolvers<boolean>()
   const ended = Promise.withResolvers<Ending>()
+  const grown = Promise.withResolvers<void>()
   const startedAt = clock.now()
   let killed: Ending | undefined
   let loaded: (Ready & { startMs: number }) | undefined
@@ -75,15 +78,15 @@ export function startEngineProcess(init: Init, { command, env, clock, log }: Eng
   let current: { id: number; settle: (answer: Answer) => void } | undefined
 
   const child = spawn()
-  if (!child) return { ready: ready.promise, ended: ended.promise, recognise: async () => ({ type: "gone" }), kill() {} }
+  const promises = { ready: ready.promise, ended: ended.promise, grown: grown.promise }
+  if (!child) return { ...promises, recognise: async () => ({ type: "gone" }), kill() {} }
   const stderr = keepTail(child.stderr)
   const startDeadline = clock.after(START_DEADLINE_MS, () => kill({ cause: "timeout", detail: "took too long to load" }))
   send(init)
   watchEnd(child)
 
   return {
-    ready: ready.promise,
-    ended: ended.promise,
+    ...promises,
     kill: () => kill({ cause: "closed", detail: "closed" }),
     async recognise(samples, language, signal) {
       const id = nextId++
@@ -142,6 +145,9 @@ export function startEngineProcess(init: Init, { command, env, clock, log }: Eng
       ready.resolve(true)
     } else if (message.type === "failed" && message.id === null) {
       kill({ cause: "refused", detail: oneLine(message.message) })
+    } else if (message.type === "grown") {
+      log.info("engine process grew", { pid: child?.pid, megabytes: Math.round(message.bytes / 1e6) })
+      grown.resolve()
     } else if (message.id === current?.id) {
       current.settle(message)
     }

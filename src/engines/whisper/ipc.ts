@@ -2,7 +2,8 @@
  * The whole talk between the server and one of its engine processes, over Bun's IPC (structured clone). Types only.
  *
  *   server → engine   init, then any number of recognise, each at most once followed by cancel
- *   engine → server   ready or failed (id null) answers init; exactly one result or failed answers each recognise
+ *   engine → server   ready or failed (id null) answers init; exactly one result or failed answers each recognise; any
+ *                     number of grown in between
  *
  * The engine recognises one piece at a time: the server MUST wait for the answer before it sends the next piece. A cancelled
  * piece is answered like any other, by `failed` with code `aborted` or by a result that came first. The engine ends when the
@@ -13,7 +14,7 @@ import type { EngineErrorCode, Language } from "../engine.ts"
 import type { ModelChoice } from "./models.ts"
 
 export type ToEngine = Init | Recognise | Cancel
-export type FromEngine = Ready | Result | Failed
+export type FromEngine = Ready | Result | Failed | Grown
 
 /** The first message: what to load. */
 export interface Init {
@@ -65,4 +66,10 @@ export interface Failed {
   readonly code: EngineErrorCode
   /** One line for an operator; never words, never audio. */
   readonly message: string
+}
+
+/** The process weighs much more than when it was ready, after it gave back what it could. It works on; a new one would be lighter. */
+export interface Grown {
+  readonly type: "grown"
+  readonly bytes: number
 }

@@ -1,11 +1,12 @@
 /**
- * Opens a model, from a folder or from memory, through transformers.js: its sessions, its vocabulary, its tokenizer. The
+ * Opens a model, from a folder or from memory, through transformers.js: its sessions, its vocabulary, its texts. The
  * only file that knows transformers.js. Opens no connection and writes no file.
  */
-import { stat } from "node:fs/promises"
+import { readFile, stat } from "node:fs/promises"
 import { resolve } from "node:path"
 import { z } from "zod"
 import { EngineError } from "../engine.ts"
+import { createDetokenizer } from "./detokenizer.ts"
 import type { OrtSession, TensorMaker } from "./ort.ts"
 import { type WhisperSessions, whisperConfig, wrapSessions } from "./sessions.ts"
 import { readVocabulary, type Vocabulary } from "./tokens.ts"
@@ -90,7 +91,7 @@ async function chooseFiles(source: ModelSource, name: string): Promise<Record<st
 
 async function open({ source, threads, arena }: LoadOptions, dtype: Record<string, Dtype>): Promise<LoadedModel> {
   // Loads native code, which a compiled binary must unpack first: hence not at the top of the file.
-  const { AutoTokenizer, env, LogLevel, Tensor, WhisperForConditionalGeneration } = await import("@huggingface/transformers")
+  const { env, LogLevel, Tensor, WhisperForConditionalGeneration } = await import("@huggingface/transformers")
   env.allowRemoteModels = false
   env.useFSCache = false
   env.useBrowserCache = false
@@ -109,11 +110,13 @@ async function open({ source, threads, arena }: LoadOptions, dtype: Record<strin
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       enableCpuMemArena: arena,
+      // Its plan of memory for each shape that it met: every length of sound and of text is a new one, and none is forgotten.
+      enableMemPattern: false,
       // Threads that spin while they wait steal the cores of the other engines.
       extra: { session: { intra_op: { allow_spinning: "0" } } },
     },
   })
-  const tokenizer = await AutoTokenizer.from_pretrained(path, { local_files_only: true })
+  const textOf = createDetokenizer(JSON.parse(await readText(source, "tokenizer.json")))
   const newTensor: TensorMaker = (type, data, dims) => new Tensor(type, data, dims).ort_tensor
   const { model: encoder, decoder_model_merged: decoder } = model.sessions as Record<string, OrtSession | undefined>
   if (encoder === undefined || decoder === undefined) throw new Error("it has no encoder or no decoder")
@@ -122,11 +125,16 @@ async function open({ source, threads, arena }: LoadOptions, dtype: Record<strin
   return {
     sessions: wrapSessions({ encoder, decoder, config, noSpeech: vocabulary.noSpeech, newTensor }),
     vocabulary,
-    textOf: (tokens) => tokenizer.decode([...tokens], { skip_special_tokens: true }),
+    textOf,
     async close() {
       await model.dispose()
     },
   }
+}
+
+async function readText(source: ModelSource, file: string): Promise<string> {
+  if (source.kind === "folder") return readFile(resolve(source.path, file), "utf8")
+  return new TextDecoder().decode(source.files.get(file))
 }
 
 /** transformers.js asks for a file under its local path, then again under a remote address; a Response is the file. */

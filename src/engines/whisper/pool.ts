@@ -1,6 +1,6 @@
 /**
  * The engine processes and the pieces that wait for them: first come, first served; an engine that dies is started again and
- * its piece is tried once more. Knows no utterance, no threshold and no model.
+ * its piece is tried once more; one that grew too heavy makes room for a new one. Knows no utterance, no threshold and no model.
  */
 import type { Clock } from "../../clock.ts"
 import type { Log } from "../../log.ts"
@@ -65,6 +65,12 @@ interface Place {
   hand?: ((job: Job | undefined) => void) | undefined
 }
 
+interface Served {
+  readonly recognisedAny: boolean
+  /** Ready to work in its place. Absent if the engine is gone. */
+  readonly successor: EngineProcess | undefined
+}
+
 export function createPool({ init, engines, command, env, clock, log }: PoolOptions): Pool {
   const places: Place[] = Array.from({ length: engines }, () => ({ state: "starting" }))
   const waiting: Job[] = []
@@ -119,7 +125,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
       rejectAll(closedError())
       for (const engine of running) engine.kill()
       for (const wake of backOffs) wake()
-      await Promise.all(loops)
+      await Promise.all([...loops, ...Array.from(running, ({ ended }) => ended)])
     },
   }
 
@@ -140,19 +146,30 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
     }
   }
 
+  function launch(message: Init): EngineProcess {
+    const engine = startEngineProcess(message, { command, env, clock, log })
+    running.add(engine)
+    engine.ended.then(() => running.delete(engine))
+    return engine
+  }
+
   async function keepRunning(place: Place, message: Init) {
     let endsInARow = 0
     let everReady = false
+    let engine = launch(message)
     for (;;) {
-      const engine = startEngineProcess(message, { command, env, clock, log })
-      running.add(engine)
       if (await engine.ready) {
         everReady = true
-        const recognisedAny = await serve(place, engine)
+        const { recognisedAny, successor } = await serve(place, engine, message)
         if (recognisedAny) endsInARow = 0
+        if (successor) {
+          engine.kill()
+          engineRestarts.inc({ cause: "recycled" })
+          engine = successor
+          continue
+        }
       }
       const ending = await engine.ended
-      running.delete(engine)
       place.state = "starting"
       if (closed) return
       endsInARow = ending.cause === "cancel" ? 0 : endsInARow + 1
@@ -164,21 +181,33 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
       if (closed) return
       place.state = "starting"
       engineRestarts.inc({ cause: ending.cause })
+      engine = launch(message)
     }
   }
 
-  /** Has one engine work until it is gone; true if it recognised anything. */
-  async function serve(place: Place, engine: EngineProcess): Promise<boolean> {
+  /** Has one engine work until it is gone, or idle and its successor ready. */
+  async function serve(place: Place, engine: EngineProcess, message: Init): Promise<Served> {
     let gone = false
     let recognisedAny = false
+    let successor: EngineProcess | undefined
     engine.ended.then(() => {
       gone = true
+      // Its place may be another's by now.
+      if (!successor) place.hand?.(undefined)
+    })
+    engine.grown.then(async () => {
+      if (gone || closed) return
+      const fresh = launch(message)
+      // If there is no room for another one, this one works on, however heavy.
+      if (!(await fresh.ready)) return
+      if (gone || closed) return fresh.kill()
+      successor = fresh
       place.hand?.(undefined)
     })
     place.state = "ready"
     for (const waiter of readiness) waiter.resolve()
     readiness.clear()
-    while (!gone) {
+    while (!gone && !successor) {
       const job = await nextJob(place)
       if (!job) break
       job.tries++
@@ -192,7 +221,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
         tryAgain(job, await engine.ended)
       }
     }
-    return recognisedAny
+    return { recognisedAny, successor }
   }
 
   function nextJob(place: Place): Promise<Job | undefined> {

@@ -169,6 +169,52 @@ describe("an engine dies", () => {
   })
 })
 
+describe("an engine grows too heavy", () => {
+  test("it works on until another one is ready, then leaves; that is no failure", async () => {
+    const before = await restarts("recycled")
+    const { pool, say, tap } = open()
+    const old = await say("grow")
+    const { pid } = await tap.seen(READY, 2)
+    await turn()
+    expect(await say("pid")).toBe(String(pid))
+    expect(await tap.seen(ENDED)).toMatchObject({ cause: "closed" })
+    await turn()
+    expect(await say("pid")).toBe(String(pid))
+    expect(await restarts("recycled")).toBe(before + 1)
+    expect(tap.lines.filter(({ event, level }) => event === ENDED && level !== "debug")).toEqual([])
+    await pool.close()
+    expect(isAlive(old)).toBe(false)
+  })
+
+  test("the piece in its hands is finished first", async () => {
+    const { pool, say, tap } = open()
+    const old = await say("grow")
+    const stop = new AbortController()
+    const held = failure(pool.recognise(second, "until cancelled", stop.signal))
+    await tap.seen(READY, 2)
+    expect(isAlive(old)).toBe(true)
+    stop.abort()
+    await held
+    expect(await say("pid")).toBe(String((await tap.seen(READY, 2)).pid))
+  })
+
+  test("it stays if there is no room for another one", async () => {
+    const { say, tap } = open({ load: "refuse but first" })
+    const old = await say("grow")
+    expect(await tap.seen(ENDED)).toMatchObject({ cause: "refused" })
+    expect(await say("pid")).toBe(old)
+  })
+
+  test("if it dies while another one loads, there is one engine and no more", async () => {
+    const { pool, say, tap } = open()
+    const pid = await say("grow and die once")
+    await tap.seen(ENDED, 2)
+    expect(await Promise.all([say("pid"), say("pid")])).toEqual([pid, pid])
+    await pool.close()
+    expect(tap.lines.filter((line) => line.event === READY && isAlive(line.pid))).toEqual([])
+  })
+})
+
 describe("an engine is stuck", () => {
   test("it is killed at its deadline; after the second time the piece fails with timeout", async () => {
     const { pool, clock, tap } = open()
