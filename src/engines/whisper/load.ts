@@ -77,17 +77,34 @@ async function chooseFiles(source: ModelSource, name: string): Promise<Record<st
   }
   const missing: string[] = []
   for (const file of REQUIRED_FILES) if (!(await has(file))) missing.push(file)
+  const withData = missing.includes("config.json") ? {} : filesWithData(await readText(source, "config.json"))
   const dtypes: Record<string, Dtype> = {}
   for (const half of ["encoder_model", "decoder_model_merged"]) {
     for (const [dtype, suffix] of DTYPES) {
       if (half in dtypes || !(await has(`onnx/${half}${suffix}.onnx`))) continue
       dtypes[half] = dtype
+      // Asked for here, because transformers.js loads both halves at once and nobody catches the second failure.
+      const data = `onnx/${half}${suffix}.onnx_data`
+      if (`${half}${suffix}.onnx` in withData && !(await has(data))) missing.push(data)
     }
     if (!(half in dtypes)) missing.push(`onnx/${half}_quantized.onnx`)
   }
   if (missing.length > 0) throw new EngineError("unavailable", `${name} is not a usable Whisper: missing ${missing.join(", ")}`)
   return dtypes
 }
+
+/** The ONNX files whose weights lie in a file beside them, if `config.json` names each; a broken one is told by whoever needs it. */
+function filesWithData(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return configWithData.parse(JSON.parse(text))["transformers.js_config"]?.use_external_data_format ?? {}
+  } catch {
+    return {}
+  }
+}
+
+const configWithData = z.object({
+  "transformers.js_config": z.object({ use_external_data_format: z.record(z.string(), z.unknown()).optional() }).optional(),
+})
 
 async function open({ source, threads, arena }: LoadOptions, dtype: Record<string, Dtype>): Promise<LoadedModel> {
   // Loads native code, which a compiled binary must unpack first: hence not at the top of the file.

@@ -232,7 +232,7 @@ describe("a model of the hub", () => {
       const [fetched, original] = await Promise.all([path, WEIGHTS].map((at) => Bun.file(join(at, file)).bytes()))
       expect(Buffer.from(fetched!).equals(original!)).toBe(true)
     }
-    expect(paths.length).toBe(7)
+    expect(paths.length).toBe(9)
   })
 
   test("reports each file's progress at a bounded rate, and its end", async () => {

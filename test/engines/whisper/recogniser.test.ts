@@ -188,8 +188,9 @@ describe("loading a model", () => {
     for (const name of ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"]) {
       if (name !== file) await cp(join(WEIGHTS, name), join(path, name))
     }
+    const isCopied = (from: string) => !from.endsWith(".onnx") && !from.endsWith(file)
+    await cp(join(WEIGHTS, "onnx"), join(path, "onnx"), { recursive: true, filter: isCopied })
     for (const name of ["encoder_model_quantized.onnx", "decoder_model_merged_quantized.onnx"]) {
-      await cp(join(WEIGHTS, "onnx"), join(path, "onnx"), { recursive: true, filter: (from) => !from.endsWith(".onnx") })
       if (`onnx/${name}` !== file) await symlink(join(WEIGHTS, "onnx", name), join(path, "onnx", name))
     }
     if (contents !== null) await writeFile(join(path, file), contents)
@@ -200,7 +201,8 @@ describe("loading a model", () => {
 
   test("from memory gives the same words as from its folder", async () => {
     const files = new Map<string, Uint8Array>()
-    for (const file of new Glob("**/*.{json,onnx}").scanSync(WEIGHTS)) files.set(file, await Bun.file(join(WEIGHTS, file)).bytes())
+    for (const file of new Glob("**/*.{json,onnx,onnx_data}").scanSync(WEIGHTS))
+      files.set(file, await Bun.file(join(WEIGHTS, file)).bytes())
     const recogniser = await loadRecogniser({ source: { kind: "memory", files }, threads: 1, arena: false })
     expect(textOf(await recogniser.recognise(await clip("arctic_a0009"), { language: "en", signal: never }))).toBe(
       referenceOf("arctic_a0009"),
@@ -217,12 +219,14 @@ describe("loading a model", () => {
   })
 
   test("names the folder and the file that is missing from it", async () => {
-    const path = await modelWith("onnx/encoder_model_quantized.onnx", null)
-    await expect(loading(path)).rejects.toMatchObject({
-      name: "EngineError",
-      code: "unavailable",
-      message: `${path} is not a usable Whisper: missing onnx/encoder_model_quantized.onnx`,
-    })
+    for (const file of ["onnx/encoder_model_quantized.onnx", "onnx/decoder_model_merged_quantized.onnx_data", "tokenizer.json"]) {
+      const path = await modelWith(file, null)
+      await expect(loading(path)).rejects.toMatchObject({
+        name: "EngineError",
+        code: "unavailable",
+        message: `${path} is not a usable Whisper: missing ${file}`,
+      })
+    }
   })
 
   test("takes half precision, which counts inside only, where there is nothing else", async () => {
