@@ -11,8 +11,8 @@ export interface Machine {
   readonly memoryBytes: number
 }
 
-/** An engine takes 190 MB while idle, 200 to 300 at work, and 400 for the second that a full 30 s takes it. */
-export const ENGINE_BYTES = 350 * 1024 * 1024
+/** An engine with the model inside takes 150 MB while idle, up to 250 at work, 300 for the second that a full 30 s takes it. */
+export const ENGINE_BYTES = 300 * 1024 * 1024
 
 /** The server itself, its sockets and the audio that waits. */
 const SERVER_BYTES = 300 * 1024 * 1024
