@@ -10,8 +10,9 @@ describe("the number of engines", () => {
   test.each([
     [2, 24 * GB, 2],
     [64, 24 * GB, 64],
-    [8, 2 * GB, 4],
-    [8, 1 * GB, 1],
+    [8, 2 * GB, 5],
+    [8, 1 * GB, 2],
+    [8, 0.8 * GB, 1],
     [1, 0.1 * GB, 1],
   ])("on %d cores with %d bytes of memory is %d", (cores, memoryBytes, engines) => {
     expect(enginesThatFit({ cores, memoryBytes })).toBe(engines)
