@@ -80,7 +80,7 @@ export function createPermits({ atOnce, waitingMax, onWaiting = () => {} }: Perm
     async take(signal, work = { long: false }) {
       if (signal.aborted) throw aborted()
       if (canStart(work)) return permit(work)
-      if (queue.size >= waitingMax) throw new EngineError("overloaded", `${queue.size} utterances wait already`, { retryable: true })
+      if (queue.size >= waitingMax) throw overloaded(waitingMax)
       return wait(signal, work)
     },
     get waiting() {
@@ -94,4 +94,9 @@ export function createPermits({ atOnce, waitingMax, onWaiting = () => {} }: Perm
 
 function aborted(): EngineError {
   return new EngineError("aborted", "given up while waiting for a permit")
+}
+
+function overloaded(waitingMax: number): EngineError {
+  const message = waitingMax === 0 ? "all are busy, and none may wait" : `${waitingMax} utterances wait already`
+  return new EngineError("overloaded", message, { retryable: true })
 }

@@ -34,6 +34,12 @@ describe("permits", () => {
     void waits
   })
 
+  test("say in their refusal that none may wait, where none may", async () => {
+    const permits = createPermits({ atOnce: 1, waitingMax: 0 })
+    await permits.take(never)
+    await expect(permits.take(never)).rejects.toMatchObject({ code: "overloaded", message: "all are busy, and none may wait" })
+  })
+
   test("are never all out to long work, and short work passes long work that waits", async () => {
     const permits = createPermits({ atOnce: 2, waitingMax: 9 })
     const releaseLong = await permits.take(never, { long: true })
