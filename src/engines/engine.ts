@@ -18,6 +18,21 @@ export interface Utterance {
   readonly samples: Int16Array
   /** ISO 639-1 or `auto`. */
   readonly language: Language
+  /** What was said before, or words that may come: a hint for spelling and style, never heard as speech. */
+  readonly prompt?: string | undefined
+  /** Whether the times of the words are wanted. An engine without them gives none, and no error. */
+  readonly words?: boolean | undefined
+  /** An utterance that is still being spoken: behind all others, and refused with `overloaded` rather than queued for long. */
+  readonly interim?: boolean | undefined
+  /** What this engine already understood of the beginning of the same speech. An engine that has no use for it ignores it. */
+  readonly draft?: Draft | undefined
+}
+
+/** Tokens of an earlier transcript (`Segment.tokens`) of the same speech. They make it cheaper and MUST NOT change a word, except: */
+export interface Draft {
+  readonly tokens: readonly number[]
+  /** The text MUST begin with so many of the tokens, whatever the engine hears. */
+  readonly fixed: number
 }
 
 export interface Transcriber {
@@ -27,6 +42,8 @@ export interface Transcriber {
   readonly model: string
   /** How many utterances it works on at once without one waiting for another. */
   readonly concurrency: number
+  /** Whether it takes utterances that are still being spoken: each costs as much as a whole one, so a paid engine does not. */
+  readonly interims: boolean
   /**
    * The words of one utterance. Silence MUST give a transcript with text "", not an error. MUST reject with an EngineError
    * only; with code `aborted` soon after `signal` aborts, and then deliver nothing.
@@ -38,18 +55,43 @@ export interface Transcriber {
   close(): Promise<void>
 }
 
+/** How the ends of utterances are found in a continuous stream. */
+export interface Endpointing {
+  /** 0 to 1: above this probability of speech somebody speaks. */
+  readonly threshold: number
+  /** Audio before the first sound of speech that belongs to the utterance. */
+  readonly prefixMs: number
+  /** Silence that ends an utterance. */
+  readonly silenceMs: number
+  /** An utterance that grows longer is cut at its best pause. */
+  readonly maxMs: number
+}
+
 export interface StreamOptions {
   readonly language: Language
   /** Id of the client's session, for the log. */
   readonly session: string
+  readonly prompt?: string | undefined
+  /** Null: only `commit` ends utterances, and the engine MUST NOT end one by itself, except one that grew beyond all bounds. */
+  readonly endpointing: Endpointing | null
+  /** Whether `partial` events are wanted. An engine without them gives none. */
+  readonly interims: boolean
+  /** Whether finals carry the times of their words. */
+  readonly words: boolean
+}
+
+/** What may change while a stream runs: from the next sample on; an open utterance keeps its language and prompt. */
+export interface StreamChanges {
+  readonly language?: Language | undefined
+  readonly prompt?: string | undefined
+  /** Whether there is endpointing at all cannot change: ignored by a stream without. */
+  readonly endpointing?: Partial<Endpointing> | undefined
 }
 
 export interface Engine {
   readonly name: string
   /** As Transcriber.model. */
   readonly model: string
-  /** True if it ends utterances by itself in a continuous stream; false if only `commit` ends them. */
-  readonly endpoints: boolean
   /** Returns at once: MUST NOT load or dial anything before the first audio. */
   open(options: StreamOptions): Stream
   /** As Transcriber.ready. */
@@ -60,10 +102,13 @@ export interface Engine {
 
 /** One client's speech. Chunk sizes MUST NOT matter. */
 export interface Stream {
-  /** More audio of the open utterance, 16 kHz mono. The stream owns the array from here on. Ignored after finish or close. */
+  /** More audio, 16 kHz mono. The stream owns the array from here on. Ignored after finish or close. */
   accept(samples: Int16Array): void
   /** Ends the open utterance now: exactly one terminator follows, even if it holds no audio. */
   commit(): void
+  /** Forgets the open utterance and its audio: exactly one `cleared` follows. What was committed or ended before keeps its words. */
+  clear(): void
+  configure(changes: StreamChanges): void
   /** No more audio will come. An open utterance with audio ends with cause `close`; after its terminator `events` ends. */
   finish(): void
   /** Everything that happened, in order; ends after `finish` or `close`. Read by one reader only. */

@@ -3,6 +3,16 @@
  * Knows no engine and no wire: numbers an engine does not report are null.
  */
 
+/** One word with the punctuation that belongs to it, and when it was said. */
+export interface Word {
+  /** Trimmed, never "". */
+  readonly text: string
+  readonly startMs: number
+  readonly endMs: number
+  /** 0 to 1; null if the engine does not say. */
+  readonly confidence: number | null
+}
+
 /** One stretch of an utterance as the model wrote it. Times count from the start of the utterance. */
 export interface Segment {
   /** As decoded, with whatever spaces the model wrote around it. */
@@ -13,6 +23,14 @@ export interface Segment {
   readonly avgLogprob: number | null
   /** Probability, 0 to 1, that nobody spoke. */
   readonly noSpeechProb: number | null
+  /** Bytes of the text by bytes of its gzip, as OpenAI counts it: above 2.4 it repeats itself. */
+  readonly compressionRatio: number | null
+  /** At which the tokens were drawn; 0 is greedy. */
+  readonly temperature: number | null
+  /** The model's own; empty if the engine does not tell them. */
+  readonly tokens: readonly number[]
+  /** Null if none were asked for or the engine has none. */
+  readonly words: readonly Word[] | null
 }
 
 export interface Transcript {

@@ -1,16 +1,16 @@
 /**
  * The whole talk between the server and one of its engine processes, over Bun's IPC (structured clone). Types only.
  *
- *   server → engine   init, then any number of recognise, each at most once followed by cancel
- *   engine → server   ready or failed (id null) answers init; exactly one result or failed answers each recognise; any
- *                     number of grown in between
+ *   server → engine   init, then any number of recognise, each piece at most once followed by cancel
+ *   engine → server   ready or failed (id null) answers init; exactly one result or failed answers each piece; any number of
+ *                     grown in between
  *
- * The engine recognises one piece at a time: the server MUST wait for the answer before it sends the next piece. A cancelled
- * piece is answered like any other, by `failed` with code `aborted` or by a result that came first. The engine ends when the
- * channel closes; it never ends of its own will.
+ * The engine recognises the pieces of one message together: the server MUST wait for all their answers before it sends the
+ * next. Each is answered as soon as it is known. A cancelled piece is answered like any other, by `failed` with code `aborted`
+ * or by a result that came first. The engine ends when the channel closes; it never ends of its own will.
  */
 import type { Segment } from "../../speech/transcript.ts"
-import type { EngineErrorCode, Language } from "../engine.ts"
+import type { Draft, EngineErrorCode, Language } from "../engine.ts"
 import type { ModelChoice } from "./models.ts"
 
 export type ToEngine = Init | Recognise | Cancel
@@ -26,14 +26,24 @@ export interface Init {
   readonly cacheDirs: readonly string[]
 }
 
-/** One piece of an utterance. */
+/** One or a few pieces, at most `Ready.piecesMax`. */
 export interface Recognise {
   readonly type: "recognise"
+  readonly pieces: readonly Piece[]
+}
+
+/** One piece of an utterance. */
+export interface Piece {
   /** Never used twice in the life of a process. */
   readonly id: number
   /** 16 kHz mono, at most 28 s. MUST span its whole buffer: the clone carries the buffer, not the view. */
   readonly samples: Int16Array
   readonly language: Language
+  /** As Utterance.prompt; "" for none. */
+  readonly prompt: string
+  /** As Utterance.words. */
+  readonly words: boolean
+  readonly draft: Draft | null
 }
 
 /** Nobody waits for this piece any more. Too late or unknown ids are ignored. */
@@ -48,6 +58,8 @@ export interface Ready {
   readonly loadMs: number
   /** How long the warm-up took: one second of sound through encoder and decoder. */
   readonly warmUpMs: number
+  /** How many pieces this model writes together; 1 for exports that are not ours. */
+  readonly piecesMax: number
 }
 
 export interface Result {

@@ -1,15 +1,18 @@
 /**
- * Writing a text over one utterance, token by token: the port between decoding and the two kinds of decoders. Types and
- * laws only.
+ * Writing the texts of a few utterances, token by token and in step: the port between decoding and the two kinds of decoders.
+ * Types and laws only.
  */
 
 export interface TextWriter {
+  /** How many utterances it writes for. */
+  readonly size: number
   /**
-   * The likeliest tokens after `text`, one after another: at least one, at most `most`, none after the end of text. Texts of
-   * one writer MUST go on from each other: each starts with the one before and what was written to it, or some of that.
-   * Rejects with an EngineError `unavailable` if the model fails.
+   * For each utterance the likeliest tokens after its text, one after another: at least one, at most `most`, the same number for
+   * all; what stands behind an end of text means nothing. Texts MUST be one for each utterance and of one length. Those of one
+   * writer MUST go on from each other: each starts with the one before and what was written to it (or anything, behind its end of
+   * text), or some of that. Rejects with an EngineError `unavailable` if the model fails.
    */
-  write(text: readonly number[], options: WriteOptions): Promise<Written>
+  write(texts: readonly (readonly number[])[], options: WriteOptions): Promise<readonly Written[]>
   /** Frees what was heard. Idempotent. */
   close(): void
 }
@@ -20,6 +23,15 @@ export interface WriteOptions {
   /** And later. */
   readonly banned: Bans
   readonly most: number
+  /**
+   * Of a writer for one utterance: what probably follows its text. The writer may look at all of it in one step: then it gives the
+   * tokens that agree and the one that follows them, the same tokens that it would have written without. May be ignored.
+   */
+  readonly draft?: readonly number[] | undefined
+  /** 0 or absent: the likeliest token. Above: drawn at random, the flatter the higher. */
+  readonly temperature?: number | undefined
+  /** Whether `Written.attention` is wanted. */
+  readonly attention?: boolean | undefined
 }
 
 /** 1 for each token that must not be written; tokens beyond its end must not either. Never changed once it is used. */
@@ -27,8 +39,13 @@ export type Bans = Uint8Array
 
 export interface Written {
   readonly tokens: readonly number[]
-  /** Of each: natural log of its probability among the tokens that were allowed. */
+  /** Of each: natural log of its probability among the tokens that were allowed, at temperature 0. */
   readonly logprobs: readonly number[]
-  /** Probability of the no-speech token, among all, after the first token of `text`; of the first text only. */
+  /** Probability of the no-speech token, among all, after the first token of the text; of the first text only. */
   readonly noSpeechProb: number
+  /**
+   * Where the decoder listened when it wrote each token: for each a row of `heads × positions`, head after head, of the model's
+   * alignment heads over the positions (20 ms each) of the audio without its silent tail. Null if not wanted, or if the model does not tell.
+   */
+  readonly attention: readonly Float32Array[] | null
 }
