@@ -49,4 +49,6 @@ export interface Dialect {
   write(event: SpeechEvent): readonly string[]
   /** Text frames after the last event of a finished stream; the close follows. */
   finished(totals: SessionTotals): readonly string[]
+  /** Idempotent: frees what reads the audio. Nothing is asked of it afterwards. */
+  close(): void
 }
