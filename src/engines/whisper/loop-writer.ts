@@ -22,7 +22,9 @@ export function createLoopWriter({ decoder, config, newTensor, heard }: LoopWrit
   const tensor = (rows: number, bias: Float32Array) => newTensor("float32", bias, [rows, config.vocab_size])
 
   return {
-    async write(text, { bannedFirst, banned, most }) {
+    size: 1,
+    async write(texts, { bannedFirst, banned, most }) {
+      const [text = []] = texts
       const feeds: OrtTensors = {
         ...heard,
         tokens: newTensor("int64", BigInt64Array.from(text, BigInt), [1, text.length]),
@@ -32,11 +34,8 @@ export function createLoopWriter({ decoder, config, newTensor, heard }: LoopWrit
       }
       const output = await run(decoder, feeds, ["written", "logprobs", "no_speech"])
       const [noSpeechLogprob = Number.NEGATIVE_INFINITY] = floats(required(output, "no_speech"))
-      return {
-        tokens: Array.from(required(output, "written").data as BigInt64Array, Number),
-        logprobs: [...floats(required(output, "logprobs"))],
-        noSpeechProb: Math.exp(noSpeechLogprob),
-      }
+      const tokens = Array.from(required(output, "written").data as BigInt64Array, Number)
+      return [{ tokens, logprobs: [...floats(required(output, "logprobs"))], noSpeechProb: Math.exp(noSpeechLogprob), attention: null }]
     },
     close() {
       for (const [name, tensor] of Object.entries(heard)) {

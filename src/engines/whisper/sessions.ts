@@ -17,8 +17,18 @@ export interface WhisperSessions {
   readonly shortContext: boolean
   /** Positions of the decoder: the most tokens of prompt and text together. */
   readonly maxTokens: number
-  /** Hears the features and gives who writes their text: it must be closed. */
-  encode(features: Float32Array, frames: number): Promise<TextWriter>
+  /** The most utterances that one writer may write for. */
+  readonly batchMax: number
+  /** How many heads of the decoder tell where it listens (`Written.attention`); null if none does. */
+  readonly alignment: { readonly heads: number } | null
+  /** Hears 1 to `batchMax` utterances and gives who writes their texts: it must be closed. */
+  encode(batch: readonly AudioFeatures[]): Promise<TextWriter>
+}
+
+/** Log-mel features of one utterance: `bins × frames`, bin after bin. */
+export interface AudioFeatures {
+  readonly features: Float32Array
+  readonly frames: number
 }
 
 /** What is read of a model's `config.json`. */
@@ -53,8 +63,12 @@ export function wrapSessions({ encoder, decoder, config, noSpeech, newTensor }: 
     // An export may also count silent positions by a weight in an extra channel, and write one token a step.
     shortContext: loops || states.shape?.[2] === config.d_model + 1,
     maxTokens: config.max_target_positions,
-    async encode(values, frames) {
-      const input = newTensor("float32", values, [1, bins, frames])
+    batchMax: 1,
+    alignment: null,
+    async encode(batch) {
+      const [utterance, ...others] = batch
+      if (utterance === undefined || others.length > 0) throw new Error(`${batch.length} utterances at once`)
+      const input = newTensor("float32", utterance.features, [1, bins, utterance.frames])
       const heard = await run(encoder, { [features.name]: input }, loops ? outputs : [states.name])
       if (loops) return createLoopWriter({ decoder, config, newTensor, heard })
       return createStepWriter({ decoder, config, noSpeech, newTensor, states: required(heard, states.name) })

@@ -40,9 +40,10 @@ export function createStepWriter(options: StepWriterOptions): TextWriter {
   }
 
   return {
-    async write(text, { bannedFirst }) {
+    size: 1,
+    async write([text = []], { bannedFirst }) {
       const { token, logprob } = likeliest(await read(text), bannedFirst)
-      return { tokens: [token], logprobs: [logprob], noSpeechProb }
+      return [{ tokens: [token], logprobs: [logprob], noSpeechProb, attention: null }]
     },
     close: () => steps.close(),
   }

@@ -57,10 +57,10 @@ const allowed = { bannedFirst: new Uint8Array(WORDS), banned: new Uint8Array(WOR
 
 test("a step asks for the logits and what changes, and keeps the audio's keys of the first step", async () => {
   const { sessions, runs } = standardModel()
-  const writer = await sessions.encode(new Float32Array(0), 3000)
-  expect((await writer.write([1, 2], allowed)).tokens).toHaveLength(1)
-  await writer.write([1, 2, 1], allowed)
-  await writer.write([1, 2, 1, 2], allowed)
+  const writer = await sessions.encode([{ features: new Float32Array(0), frames: 3000 }])
+  expect((await writer.write([[1, 2]], allowed)).map(({ tokens }) => tokens.length)).toEqual([1])
+  await writer.write([[1, 2, 1]], allowed)
+  await writer.write([[1, 2, 1, 2]], allowed)
   expect(runs.map(({ asked }) => asked)).toEqual([
     ["logits", ...PRESENT],
     ["logits", "present.0.decoder.key"],
@@ -72,9 +72,9 @@ test("a step asks for the logits and what changes, and keeps the audio's keys of
 
 test("a closed text has released every key and value, and what was heard", async () => {
   const { sessions, tensors } = standardModel()
-  const writer = await sessions.encode(new Float32Array(0), 3000)
-  await writer.write([1], allowed)
-  await writer.write([1, 2], allowed)
+  const writer = await sessions.encode([{ features: new Float32Array(0), frames: 3000 }])
+  await writer.write([[1]], allowed)
+  await writer.write([[1, 2]], allowed)
   writer.close()
   writer.close()
   expect(tensors.filter(({ from, disposed }) => /^present|^last_hidden/.test(from) && !disposed)).toEqual([])
