@@ -11,7 +11,7 @@ const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
   audio: [],
   speech: ["audio", "engines/engine.ts", "engines/engine-error.ts"],
   engines: ["audio", "speech", "binary"],
-  dialects: ["speech", "audio/pcm.ts", "engines/engine.ts"],
+  dialects: ["speech", "audio/input.ts", "engines/engine.ts"],
   server: ["dialects", "speech", "audio", "engines/engine.ts"],
   binary: ["engines/engine.ts"],
   commands: ["server", "engines", "speech", "audio", "binary", "commands"],

@@ -16,12 +16,14 @@ function dice(seed: number): (sides: number) => number {
   }
 }
 
+const TEXTS = ["text", '{"type":"commit"}', '{"type":"clear"}', '{"type":"close"}']
+
 /** A client that says something or nothing and leaves in some way or stays. */
 async function live(url: URL, roll: (sides: number) => number): Promise<Client> {
   const client = await connect(url)
   for (let messages = roll(6); messages > 0; messages--) {
     const kind = roll(8)
-    if (kind === 0) client.send("text")
+    if (kind === 0) client.send(TEXTS[roll(TEXTS.length)]!)
     else if (kind === 1) client.send(new Uint8Array(roll(4)))
     else client.send(audio(roll(3), 1 + roll(2000)))
   }
@@ -49,9 +51,9 @@ test.each([1, 2, 3])("after all sockets closed there are no sessions, streams or
     return wordOf(heard)
   }
   const before = await sessionsOpen()
-  const { server, engine, tap } = serve({ clock, minReplyMs: 120 }, { answer, endpoints: true })
-  const modes = ["mode=utterance", "mode=frames"]
-  const clients = await Promise.all(Array.from({ length: 80 }, () => live(socketUrl(server.url, modes[roll(2)]), roll)))
+  const { server, engine, tap } = serve({ clock, minReplyMs: 120 }, { answer })
+  const modes = ["mode=utterance", "mode=frames", "mode=events&interim=1"]
+  const clients = await Promise.all(Array.from({ length: 80 }, () => live(socketUrl(server.url, modes[roll(3)]), roll)))
   const drained = server.drain(1_000)
   await new Promise((resolve) => setImmediate(resolve))
   await clock.advance(1_000)

@@ -1,11 +1,13 @@
 import { afterEach, describe, expect, test } from "bun:test"
+import { DEFAULT_CONFIG } from "../../src/dialects/config.ts"
+import type { Dialect } from "../../src/dialects/dialect.ts"
 import { createXrxFrames, createXrxUtterances } from "../../src/dialects/xrx.ts"
-import { createSession, PENDING_SAMPLES_MAX, type Session, UTTERANCES_OWED_MAX } from "../../src/server/session.ts"
+import { ANSWERS_OWED_MAX, createSession, PENDING_SAMPLES_MAX, type Session } from "../../src/server/session.ts"
 import { createEventQueue } from "../../src/speech/event-queue.ts"
 import type { SpeechEvent } from "../../src/speech/events.ts"
 import { type HandClock, handClock } from "../support/clock.ts"
 import { tapLog } from "../support/log.ts"
-import { answersOnDemand, audio, createScriptedStreams, type ScriptOptions, wordOf } from "../support/scripted-streams.ts"
+import { answersOnDemand, audio, createScriptedStreams, finalEvent, type ScriptOptions, wordOf } from "../support/scripted-streams.ts"
 
 const sessions: Session[] = []
 afterEach(() => {
@@ -14,13 +16,15 @@ afterEach(() => {
 
 interface Options extends ScriptOptions {
   readonly minReplyMs?: number
-  readonly frames?: boolean
+  readonly dialect?: Dialect
 }
 
+const config = { ...DEFAULT_CONFIG, language: "en" }
+
 /** A session on a transport that writes down what it was told. */
-function start({ minReplyMs = 0, frames = false, ...script }: Options = {}) {
+function start({ minReplyMs = 0, dialect = createXrxUtterances(config), ...script }: Options = {}) {
   const clock = handClock()
-  const engine = createScriptedStreams({ endpoints: frames, ...script })
+  const engine = createScriptedStreams(script)
   const tap = tapLog()
   /** Each call of the transport, with the time it came at. */
   const wire: string[] = []
@@ -31,8 +35,7 @@ function start({ minReplyMs = 0, frames = false, ...script }: Options = {}) {
     resume: () => note("<resume>"),
     close: (code: number, reason: string) => note(`<close ${code} ${reason}>`),
   }
-  const dialect = frames ? createXrxFrames() : createXrxUtterances()
-  const session = createSession({ id: "s1", engine, language: "en", dialect, minReplyMs, transport, clock, log: tap.log })
+  const session = createSession({ id: "s1", engine, dialect, minReplyMs, transport, clock, log: tap.log })
   sessions.push(session)
   return { session, engine, wire, tap, timers: () => clock.waiting, settle, after: (ms: number) => pass(clock, ms) }
 }
@@ -58,7 +61,7 @@ describe("what comes in", () => {
     expect(engine.opened).toEqual([])
     session.receive(audio(1))
     session.receive(audio(2))
-    expect(engine.opened).toEqual([{ language: "en", session: "s1" }])
+    expect(engine.opened).toMatchObject([{ language: "en", session: "s1" }])
   })
 
   test("text is ignored with a debug line that does not repeat it", async () => {
@@ -68,7 +71,7 @@ describe("what comes in", () => {
     await settle()
     expect(wire).toEqual(["0 word 1"])
     expect(tap.lines).toHaveLength(1)
-    expect(tap.lines[0]).toMatchObject({ level: "debug", event: "text message ignored", session: "s1", length: 15 })
+    expect(tap.lines[0]).toMatchObject({ level: "debug", event: "text message asks for nothing", session: "s1", length: 15 })
     expect(JSON.stringify(tap.lines)).not.toContain("secret")
   })
 
@@ -97,7 +100,7 @@ describe("what comes in", () => {
   })
 
   test("frames may be cut anywhere, through samples too", async () => {
-    const { session, wire, settle } = start({ frames: true })
+    const { session, wire, settle } = start({ dialect: createXrxFrames(config) })
     const bytes = new Uint8Array(new Int16Array([0, 5, 5, 0, 0, 6, 0]).buffer)
     for (let at = 0; at < bytes.length; at += 3) session.receive(bytes.subarray(at, at + 3))
     await settle()
@@ -147,9 +150,9 @@ describe("the hold of early replies", () => {
     expect(wire).toEqual(["120 word 1", "150 word 2"])
   })
 
-  test("ends that the engine hears inside a message do not confuse whose time counts", async () => {
+  test("cuts that the engine makes inside a message do not confuse whose time counts", async () => {
     const { answer, give } = answersOnDemand()
-    const { session, after, wire } = start({ minReplyMs: 120, endpoints: true, answer })
+    const { session, after, wire } = start({ minReplyMs: 120, cuts: true, answer })
     const threeSentences = new Uint8Array(new Int16Array([1, 0, 2, 0, 3]).buffer)
     session.receive(threeSentences)
     give("word 1")
@@ -196,10 +199,10 @@ describe("how much may wait", () => {
 
   test("many tiny utterances count as much as long ones", async () => {
     const { session, wire, after } = start()
-    for (let i = 0; i <= UTTERANCES_OWED_MAX; i++) session.receive(audio(1, 1))
+    for (let i = 0; i <= ANSWERS_OWED_MAX; i++) session.receive(audio(1, 1))
     expect(wire).toEqual(["0 <pause>"])
     await after(0)
-    expect(wire.filter((line) => line.includes("word"))).toHaveLength(UTTERANCES_OWED_MAX + 1)
+    expect(wire.filter((line) => line.includes("word"))).toHaveLength(ANSWERS_OWED_MAX + 1)
     expect(wire).toContain("0 <resume>")
   })
 
@@ -226,13 +229,15 @@ function startOnOwnStream() {
       this.pendingSamples += samples.length
     },
     commit() {},
+    clear() {},
+    configure() {},
     finish: queue.end,
     events: queue.events,
     pendingSamples: 0,
     close() {},
     say: queue.push,
   }
-  const engine = { ...createScriptedStreams({ endpoints: true }), open: () => stream }
+  const engine = { ...createScriptedStreams(), open: () => stream }
   const transport = {
     sendText: (text: string) => wire.push(text),
     pause: () => wire.push("<pause>"),
@@ -240,7 +245,7 @@ function startOnOwnStream() {
     close: (code: number) => wire.push(`<close ${code}>`),
   }
   const { log } = tapLog()
-  const session = createSession({ id: "s1", engine, language: "en", dialect: createXrxFrames(), minReplyMs: 0, transport, clock, log })
+  const session = createSession({ id: "s1", engine, dialect: createXrxFrames(config), minReplyMs: 0, transport, clock, log })
   sessions.push(session)
   return { session, stream, wire, timers: () => clock.waiting, after: (ms: number) => pass(clock, ms) }
 }
@@ -266,7 +271,7 @@ describe("the end", () => {
   })
 
   test("a finished stream of frames gives the words it had begun", async () => {
-    const { session, wire } = start({ frames: true })
+    const { session, wire } = start({ dialect: createXrxFrames(config) })
     session.receive(new Uint8Array(new Int16Array([5, 5]).buffer))
     await session.finish()
     expect(wire).toEqual(["0 word 5"])
@@ -306,8 +311,7 @@ describe("the end", () => {
     const { session, stream, wire, after } = startOnOwnStream()
     session.receive(audio(1))
     session.close()
-    const numbers = { startMs: 0, endMs: 0, language: null, avgLogprob: null, noSpeechProb: null }
-    stream.say({ type: "final", utterance: 0, text: "late", end: true, cause: "endpoint", ...numbers })
+    stream.say(finalEvent("late", { cause: "endpoint" }))
     await after(0)
     expect(wire).toEqual([])
   })
