@@ -127,7 +127,8 @@ function createFrameReader(frameBytes: number): (bytes: Uint8Array) => Uint8Arra
     const taken = whole.length - carried.length
     whole.set(carried)
     whole.set(bytes.subarray(0, taken), carried.length)
-    carried = bytes.slice(taken)
+    // Not `slice`, which on a Buffer copies nothing.
+    carried = Uint8Array.from(bytes.subarray(taken))
     return whole
   }
 }
