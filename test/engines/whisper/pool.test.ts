@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { realClock } from "../../../src/clock.ts"
 import { EngineError } from "../../../src/engines/engine.ts"
 import type { Init } from "../../../src/engines/whisper/ipc.ts"
-import { createPool, type Pool, type PoolOptions } from "../../../src/engines/whisper/pool.ts"
+import { createPool, type PieceToRecognise, type Pool, type PoolOptions } from "../../../src/engines/whisper/pool.ts"
 import { engineRestarts } from "../../../src/metrics.ts"
 import { handClock } from "../../support/clock.ts"
 import { tapLog } from "../../support/log.ts"
@@ -29,11 +29,15 @@ afterEach(async () => {
   }
 })
 
-function open({ load = "ok", ...options }: Partial<PoolOptions> & { load?: string } = {}) {
+const piece = (language: string, samples = second, more: Partial<PieceToRecognise> = {}): PieceToRecognise => {
+  return { samples, language, prompt: "", words: false, draft: null, urgency: "short", ...more }
+}
+
+function open({ load = "ok", piecesMax = 1, ...options }: Partial<PoolOptions> & { load?: string; piecesMax?: number } = {}) {
   const tap = tapLog()
   const clock = handClock()
   const dir = mkdtempSync(join(tmpdir(), "scripted-"))
-  const env = { PATH: process.env.PATH, SCRIPT_DIR: dir, SCRIPT_LOAD: load }
+  const env = { PATH: process.env.PATH, SCRIPT_DIR: dir, SCRIPT_LOAD: load, SCRIPT_PIECES_MAX: String(piecesMax) }
   const pool = createPool({
     init: Promise.resolve(init),
     engines: 1,
@@ -45,7 +49,7 @@ function open({ load = "ok", ...options }: Partial<PoolOptions> & { load?: strin
   })
   opened.push({ pool, dir })
   const say = async (language: string, samples = second, signal = never) => {
-    const { segments } = await pool.recognise(samples, language, signal)
+    const { segments } = await pool.recognise(piece(language, samples), signal)
     return segments.map(({ text }) => text.trim()).join(" ")
   }
   return { pool, clock, tap, say }
@@ -90,7 +94,7 @@ describe("work", () => {
   test("two engines work at once", async () => {
     const { pool, say } = open({ engines: 2 })
     const stop = new AbortController()
-    const held = failure(pool.recognise(second, "until cancelled", stop.signal))
+    const held = failure(pool.recognise(piece("until cancelled"), stop.signal))
     expect(await say("echo")).toBe("0")
     stop.abort()
     await held
@@ -103,7 +107,7 @@ describe("work", () => {
 
   test("a failure that the engine names is the caller's, and the engine goes on", async () => {
     const { pool, say, tap } = open()
-    expect(await failure(pool.recognise(second, "fail", never))).toMatchObject({ code: "unavailable", message: "cannot" })
+    expect(await failure(pool.recognise(piece("fail"), never))).toMatchObject({ code: "unavailable", message: "cannot" })
     expect(await say("echo")).toBe("0")
     expect(tap.lines.filter(({ event }) => event === ENDED)).toEqual([])
   })
@@ -124,7 +128,7 @@ describe("an engine dies", () => {
 
   test("a piece that brings down two engines fails by name; the one behind it does not", async () => {
     const { pool, say, clock, tap } = open()
-    const poison = failure(pool.recognise(second, "die", never))
+    const poison = failure(pool.recognise(piece("die"), never))
     const behind = say("echo")
     const error = await poison
     expect(error.code).toBe("unavailable")
@@ -144,7 +148,7 @@ describe("an engine dies", () => {
 
   test("what it last wrote on stderr is logged, and no more than that", async () => {
     const { pool, tap } = open()
-    await failure(pool.recognise(second, "exit", never))
+    await failure(pool.recognise(piece("exit"), never))
     const line = await tap.seen(ENDED)
     expect(line).toMatchObject({ cause: "exit", detail: "left with exit code 3" })
     expect(String(line.stderr)).toEndWith("the last line")
@@ -190,7 +194,7 @@ describe("an engine grows too heavy", () => {
     const { pool, say, tap } = open()
     const old = await say("grow")
     const stop = new AbortController()
-    const held = failure(pool.recognise(second, "until cancelled", stop.signal))
+    const held = failure(pool.recognise(piece("until cancelled"), stop.signal))
     await tap.seen(READY, 2)
     expect(isAlive(old)).toBe(true)
     stop.abort()
@@ -219,7 +223,7 @@ describe("an engine is stuck", () => {
   test("it is killed at its deadline; after the second time the piece fails with timeout", async () => {
     const { pool, clock, tap } = open()
     await pool.ready()
-    const outcome = failure(pool.recognise(second, "hang", never))
+    const outcome = failure(pool.recognise(piece("hang"), never))
     await turn()
     // 10 s, twice the second of audio, ten times the warm-up of 100 ms.
     await clock.advance(12_999)
@@ -252,7 +256,7 @@ describe("a caller gives up", () => {
     const { pool, say, tap } = open()
     await pool.ready()
     const stop = new AbortController()
-    const outcome = failure(pool.recognise(second, "until cancelled", stop.signal))
+    const outcome = failure(pool.recognise(piece("until cancelled"), stop.signal))
     stop.abort()
     expect((await outcome).code).toBe("aborted")
     expect(await say("pid")).toBe(String((await tap.seen(READY)).pid))
@@ -262,7 +266,7 @@ describe("a caller gives up", () => {
     const { pool, say, clock, tap } = open()
     await pool.ready()
     const stop = new AbortController()
-    const outcome = failure(pool.recognise(second, "hang", stop.signal))
+    const outcome = failure(pool.recognise(piece("hang"), stop.signal))
     const behind = say("pid")
     await turn()
     stop.abort()
@@ -278,8 +282,8 @@ describe("a caller gives up", () => {
     const { pool, say, tap } = open()
     await pool.ready()
     const [holding, waiting] = [new AbortController(), new AbortController()]
-    const held = failure(pool.recognise(second, "until cancelled", holding.signal))
-    const outcome = failure(pool.recognise(second, "die", waiting.signal))
+    const held = failure(pool.recognise(piece("until cancelled"), holding.signal))
+    const outcome = failure(pool.recognise(piece("die"), waiting.signal))
     waiting.abort()
     expect((await outcome).code).toBe("aborted")
     holding.abort()
@@ -289,17 +293,17 @@ describe("a caller gives up", () => {
   })
 
   test("before asking", async () => {
-    expect((await failure(open().pool.recognise(second, "echo", AbortSignal.abort()))).code).toBe("aborted")
+    expect((await failure(open().pool.recognise(piece("echo"), AbortSignal.abort()))).code).toBe("aborted")
   })
 })
 
 describe("loading", () => {
   test("an engine that says it cannot load is not started again, and its line is what callers hear", async () => {
     const { pool, clock, tap } = open({ load: "refuse", engines: 2 })
-    const early = failure(pool.recognise(second, "echo", never))
+    const early = failure(pool.recognise(piece("echo"), never))
     expect(await failure(pool.ready())).toMatchObject({ code: "unavailable", message: "the model is not there" })
     expect((await early).message).toBe("the model is not there")
-    expect((await failure(pool.recognise(second, "echo", never))).message).toBe("the model is not there")
+    expect((await failure(pool.recognise(piece("echo"), never))).message).toBe("the model is not there")
     await clock.advance(60_000)
     expect(tap.lines.filter(({ event }) => event === ENDED)).toHaveLength(2)
     expect(clock.waiting).toBe(0)
@@ -340,7 +344,7 @@ describe("loading", () => {
   test("a model that never comes is the failure of everything", async () => {
     const model = Promise.withResolvers<Init>()
     const { pool } = open({ init: model.promise })
-    const outcomes = [failure(pool.ready()), failure(pool.recognise(second, "echo", never))]
+    const outcomes = [failure(pool.ready()), failure(pool.recognise(piece("echo"), never))]
     model.reject(new EngineError("unavailable", "no such model"))
     for (const outcome of outcomes) expect((await outcome).message).toBe("no such model")
     expect((await failure(pool.ready())).message).toBe("no such model")
@@ -351,12 +355,12 @@ describe("closing", () => {
   test("ends what runs and what waits, every process and every timer; twice is once", async () => {
     const { pool, clock, tap } = open({ engines: 2 })
     await Promise.all([tap.seen(READY), tap.seen(READY, 2)])
-    const outcomes = [1, 2, 3].map(() => failure(pool.recognise(second, "hang", never)))
+    const outcomes = [1, 2, 3].map(() => failure(pool.recognise(piece("hang"), never)))
     await Promise.all([pool.close(), pool.close()])
     for (const outcome of outcomes) expect((await outcome).code).toBe("aborted")
     for (const { pid } of tap.lines.filter(({ event }) => event === READY)) expect(isAlive(pid)).toBe(false)
     expect(clock.waiting).toBe(0)
-    expect((await failure(pool.recognise(second, "echo", never))).code).toBe("aborted")
+    expect((await failure(pool.recognise(piece("echo"), never))).code).toBe("aborted")
     expect((await failure(pool.ready())).code).toBe("aborted")
   })
 
