@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test"
 import { DEFAULT_CONFIG } from "../../src/dialects/config.ts"
-import type { Dialect } from "../../src/dialects/dialect.ts"
+import type { Command, Dialect } from "../../src/dialects/dialect.ts"
 import { createXrxFrames, createXrxUtterances } from "../../src/dialects/xrx.ts"
 import { ANSWERS_OWED_MAX, createSession, PENDING_SAMPLES_MAX, type Session } from "../../src/server/session.ts"
 import { createEventQueue } from "../../src/speech/event-queue.ts"
@@ -105,6 +105,128 @@ describe("what comes in", () => {
     for (let at = 0; at < bytes.length; at += 3) session.receive(bytes.subarray(at, at + 3))
     await settle()
     expect(wire).toEqual(["0 word 5", "0 word 6"])
+  })
+})
+
+describe("what a client asks for", () => {
+  /** A dialect whose text messages are commands as JSON, and whose texts name what they tell of. */
+  const commander: Dialect = {
+    stream: { language: "en", endpointing: null, interims: false, words: false },
+    greet: ({ session, model }) => [`hello ${session} of ${model}`],
+    readText: (text) => JSON.parse(text),
+    readBytes: createXrxFrames(config).readBytes,
+    write: (event) => [event.type === "final" ? `${event.cause} ${event.text}` : event.type],
+    finished: ({ audioMs, utterances }) => [`${utterances} utterances in ${audioMs} ms`],
+    fail: (fault) => [fault],
+    close() {},
+  }
+  const ask = (session: Session, ...commands: Command[]) => session.receive(JSON.stringify(commands))
+
+  test("the greeting comes before everything else, and opens no stream", async () => {
+    const { session, engine, wire, settle } = start({ dialect: commander })
+    session.greet()
+    await settle()
+    expect(wire).toEqual(["0 hello s1 of samples"])
+    expect(engine.opened).toEqual([])
+  })
+
+  test("the open utterance is ended or forgotten when the client says so", async () => {
+    const { session, wire, settle } = start({ dialect: commander })
+    session.receive(audio(1))
+    ask(session, { type: "commit" })
+    session.receive(audio(2))
+    ask(session, { type: "clear" }, { type: "commit" })
+    await settle()
+    expect(wire).toEqual(["0 commit word 1", "0 cleared", "0 commit "])
+    expect(session.counts).toEqual({ audioSeconds: 0.02, utterances: 2, failed: 0, unanswered: 0 })
+  })
+
+  test("changes reach a stream that is open, and a stream that is not is opened with them", async () => {
+    const { session, engine } = start({ dialect: commander })
+    ask(session, { type: "configure", changes: { language: "de" } })
+    expect(engine.opened).toEqual([])
+    session.receive(audio(1))
+    ask(session, { type: "configure", changes: { language: "fr" } })
+    expect(engine.opened).toHaveLength(1)
+    expect(engine.configured).toEqual([{ language: "fr" }])
+  })
+
+  test("a text for the client leaves at once, whatever is still owed", async () => {
+    const { session, wire, settle } = start({ dialect: commander, answer: () => new Promise(() => {}) })
+    session.receive(audio(1))
+    ask(session, { type: "commit" }, { type: "say", text: "hm" })
+    await settle()
+    expect(wire).toEqual(["0 hm"])
+  })
+
+  test("a client that finishes gets what it is owed, the totals and the close, and is not heard any more", async () => {
+    const { answer, give } = answersOnDemand()
+    const { session, engine, wire, settle } = start({ dialect: commander, answer })
+    session.receive(audio(1))
+    ask(session, { type: "commit" })
+    session.receive(audio(2))
+    ask(session, { type: "finish" })
+    ask(session, { type: "say", text: "late" })
+    session.receive(audio(3))
+    give("word 2")
+    await settle()
+    expect(wire).toEqual([])
+    give("word 1")
+    await settle()
+    expect(wire).toEqual(["0 commit word 1", "0 close word 2", "0 2 utterances in 20 ms", "0 <close 1000 done>"])
+    expect(engine.openNow).toBe(0)
+  })
+
+  test("a client that finishes without a word of audio is closed too", async () => {
+    const { session, engine, wire, settle } = start({ dialect: commander })
+    ask(session, { type: "finish" })
+    await settle()
+    expect(wire).toEqual(["0 0 utterances in 0 ms", "0 <close 1000 done>"])
+    expect(engine.opened).toEqual([])
+  })
+
+  test("nothing behind a failure is obeyed or told", async () => {
+    const { session, engine, wire, settle } = start({ dialect: commander })
+    session.receive(audio(1))
+    ask(session, { type: "commit" }, { type: "fail", text: "no", code: 1008, reason: "policy" }, { type: "say", text: "late" })
+    session.receive(audio(2))
+    await settle()
+    expect(wire).toEqual(["0 no", "0 <close 1008 policy>"])
+    expect(engine.openNow).toBe(0)
+  })
+
+  test("a client that asks for too many answers is not read from until they are out", async () => {
+    const { answer, give } = answersOnDemand()
+    const { session, wire, settle } = start({ dialect: commander, answer: (heard) => wordOf(heard) && answer(heard) })
+    session.receive(audio(1))
+    ask(session, { type: "commit" })
+    for (let i = 0; i < ANSWERS_OWED_MAX; i++) ask(session, { type: i % 2 === 0 ? "clear" : "commit" })
+    expect(wire).toEqual(["0 <pause>"])
+    give("word 1")
+    await settle()
+    expect(wire.slice(0, 3)).toEqual(["0 <pause>", "0 commit word 1", "0 <resume>"])
+    expect(wire).toHaveLength(ANSWERS_OWED_MAX + 3)
+  })
+
+  test("a paused client is read from again before its connection ends, so that its half of the close is read", async () => {
+    const { session, engine, wire, settle } = start({ dialect: commander, answer: () => new Promise(() => {}) })
+    session.receive(audio(1, PENDING_SAMPLES_MAX + 1))
+    await settle()
+    engine.breakStreams()
+    await settle()
+    expect(wire).toEqual(["0 <pause>", "0 engine_gone", "0 <resume>", "0 <close 1011 speech engine gone>"])
+  })
+
+  test("a failure of an utterance that the engine ended leaves the client's commit owed", async () => {
+    const { session, stream, after } = startOnOwnStream(commander)
+    session.receive(audio(1))
+    ask(session, { type: "commit" })
+    stream.say({ type: "failed", utterance: 0, cause: "endpoint", code: "timeout", message: "no answer" })
+    await after(0)
+    expect(session.counts).toMatchObject({ utterances: 1, failed: 1, unanswered: 1 })
+    stream.say({ type: "failed", utterance: 1, cause: "commit", code: "timeout", message: "no answer" })
+    await after(0)
+    expect(session.counts).toMatchObject({ utterances: 2, failed: 2, unanswered: 0 })
   })
 })
 
@@ -220,7 +342,7 @@ describe("how much may wait", () => {
 })
 
 /** A session on a stream that does what the test says, lawful or not. */
-function startOnOwnStream() {
+function startOnOwnStream(dialect: Dialect = createXrxFrames(config)) {
   const clock = handClock()
   const wire: string[] = []
   const queue = createEventQueue<SpeechEvent>()
@@ -245,7 +367,7 @@ function startOnOwnStream() {
     close: (code: number) => wire.push(`<close ${code}>`),
   }
   const { log } = tapLog()
-  const session = createSession({ id: "s1", engine, dialect: createXrxFrames(config), minReplyMs: 0, transport, clock, log })
+  const session = createSession({ id: "s1", engine, dialect, minReplyMs: 0, transport, clock, log })
   sessions.push(session)
   return { session, stream, wire, timers: () => clock.waiting, after: (ms: number) => pass(clock, ms) }
 }
