@@ -2,24 +2,14 @@ import { expect, test } from "bun:test"
 import { registry } from "../../src/metrics.ts"
 import { type Client, connect, socketUrl } from "../support/client.ts"
 import { handClock } from "../support/clock.ts"
+import { dice, type Roll } from "../support/invariants.ts"
 import { audio, type Heard, wordOf } from "../support/scripted-streams.ts"
 import { serve } from "../support/server.ts"
-
-/** Small and repeatable (mulberry32), so that a failure can be looked at again. */
-function dice(seed: number): (sides: number) => number {
-  let state = seed
-  return (sides) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % sides
-  }
-}
 
 const TEXTS = ["text", '{"type":"commit"}', '{"type":"clear"}', '{"type":"close"}']
 
 /** A client that says something or nothing and leaves in some way or stays. */
-async function live(url: URL, roll: (sides: number) => number): Promise<Client> {
+async function live(url: URL, roll: Roll): Promise<Client> {
   const client = await connect(url)
   for (let messages = roll(6); messages > 0; messages--) {
     const kind = roll(8)

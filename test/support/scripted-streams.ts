@@ -103,10 +103,11 @@ export function createScriptedStreams({ cuts = false, answer = wordOf, ready = a
     }
 
     function endUtterance(cause: EndCause) {
-      const began = spoke
+      const atMs = msFromSamples(position)
+      if (cause === "endpoint") queue.push({ type: "speech_end", utterance, atMs })
       const samples = takeOpen()
       const mine = { samples, language, session }
-      const span = { startMs: msFromSamples(position - samples.length), endMs: msFromSamples(position) }
+      const span = { startMs: msFromSamples(position - samples.length), endMs: atMs }
       heard.push(mine)
       const index = utterance++
       const words = Promise.try(() => answer(mine))
@@ -114,8 +115,6 @@ export function createScriptedStreams({ cuts = false, answer = wordOf, ready = a
       last = last.then(async () => {
         const event = await terminatorOf(words, index, cause, span, options)
         pendingSamples -= samples.length
-        if (endpointing && began && (cause === "endpoint" || cause === "max"))
-          queue.push({ type: "speech_end", utterance: index, atMs: span.endMs })
         queue.push(event)
       })
     }
