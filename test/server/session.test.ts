@@ -208,6 +208,15 @@ describe("what a client asks for", () => {
     expect(wire).toHaveLength(ANSWERS_OWED_MAX + 3)
   })
 
+  test("what was answered does not count any more", async () => {
+    const { session, wire, settle } = start({ dialect: commander })
+    for (let nth = 0; nth < 2 * ANSWERS_OWED_MAX; nth++) {
+      ask(session, { type: "clear" }, { type: "commit" })
+      await settle()
+    }
+    expect(wire).toHaveLength(4 * ANSWERS_OWED_MAX)
+  })
+
   test("a paused client is read from again before its connection ends, so that its half of the close is read", async () => {
     const { session, engine, wire, settle } = start({ dialect: commander, answer: () => new Promise(() => {}) })
     session.receive(audio(1, PENDING_SAMPLES_MAX + 1))
@@ -438,13 +447,15 @@ describe("the end", () => {
     expect(wire).toEqual([])
   })
 
-  test("closing twice closes its stream once", () => {
-    const { session, engine } = start()
+  test("closing twice closes its stream and its dialect once", () => {
+    let dialectsClosed = 0
+    const dialect = { ...createXrxUtterances(config), close: () => void dialectsClosed++ }
+    const { session, engine } = start({ dialect })
     session.receive(audio(1))
     session.close()
     session.close()
     session.receive(audio(2))
-    expect(engine.closes).toBe(1)
+    expect([engine.closes, dialectsClosed]).toEqual([1, 1])
     expect(engine.opened).toHaveLength(1)
   })
 
