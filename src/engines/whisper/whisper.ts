@@ -5,7 +5,7 @@
 import { msFromSamples, samplesFromMs } from "../../audio/pcm.ts"
 import { realClock } from "../../clock.ts"
 import type { Log } from "../../log.ts"
-import { joinTexts, type Segment } from "../../speech/transcript.ts"
+import { joinTexts, shiftedBy } from "../../speech/transcript.ts"
 import type { VoiceActivityDetector } from "../../speech/vad/vad.ts"
 import { EngineError, type Language, type Transcriber, type Utterance } from "../engine.ts"
 import { type CutPiece, cutAtPauses, type FindPause, longestPause, PIECE_MAX_SAMPLES } from "./cut.ts"
@@ -91,7 +91,7 @@ export function createWhisper(options: WhisperOptions): Transcriber {
     const spoken = trusted ? segments : await firewall.withoutSilence(segments, samples, signal)
     if (signal.aborted) throw abandoned()
     const shiftMs = msFromSamples(startSample)
-    return { language, segments: spoken.map((segment) => shifted(segment, shiftMs)) }
+    return { language, segments: spoken.map((segment) => shiftedBy(segment, shiftMs)) }
   }
 
   return {
@@ -161,14 +161,6 @@ async function inTurn<Item, Done>(
     stopAll()
     signal.removeEventListener("abort", stopAll)
   }
-}
-
-/** Each piece counts its times from its own start. */
-function shifted(segment: Segment, shiftMs: number): Segment {
-  const later = <Span extends { readonly startMs: number; readonly endMs: number }>(span: Span): Span => {
-    return { ...span, startMs: span.startMs + shiftMs, endMs: span.endMs + shiftMs }
-  }
-  return shiftMs === 0 ? segment : { ...later(segment), words: segment.words?.map(later) ?? null }
 }
 
 function abandoned(): EngineError {
