@@ -69,6 +69,7 @@ interface Task {
 /** Owns the model from here on. */
 export function createRecogniser(model: LoadedModel): Recogniser {
   const { sessions, vocabulary, textOf } = model
+  const heads = sessions.alignment?.heads ?? 0
   const logMel = createLogMel(sessions.bins)
   const promptOf = createPrompter({ loadTokenizer: model.loadTokenizer, vocabulary, maxTokens: sessions.maxTokens })
 
@@ -165,7 +166,7 @@ export function createRecogniser(model: LoadedModel): Recogniser {
     onAttempt: (task: Task, attempt: Attempt) => void,
   ): Promise<void> {
     const rows = tasks.map(({ row }) => row)
-    const attention = tasks.some(({ piece }) => piece.words)
+    const attention = heads > 0 && tasks.some(({ piece }) => piece.words)
     return decode({ writer, vocabulary, rows, maxTokens: sessions.maxTokens, temperature, attention }, (index, outcome) => {
       const task = tasks[index]
       if (task === undefined) return
@@ -175,11 +176,11 @@ export function createRecogniser(model: LoadedModel): Recogniser {
     })
   }
 
+  function recognised({ piece: { samples, words } }: Task, attempt: Attempt): Recognised {
+    return { language: attempt.decoded.language, segments: segmentsOf(attempt, { samples, words, heads, textOf }) }
+  }
+
   function encode(heard: readonly { samples: Int16Array; frames: number }[]): Promise<TextWriter> {
     return sessions.encode(heard.map(({ samples, frames }) => ({ features: logMel.features(floatsFromSamples(samples), frames), frames })))
   }
-}
-
-function recognised({ piece }: Task, attempt: Attempt): Recognised {
-  return { language: attempt.decoded.language, segments: segmentsOf(attempt, piece.samples.length) }
 }
