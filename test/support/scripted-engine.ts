@@ -20,9 +20,9 @@ function first(name: string): boolean {
   }
 }
 
-function say(id: number, text: string) {
+function say(id: number, text: string, avgLogprob = -0.1, noSpeechProb = 0) {
   const words = [{ text, startMs: 100, endMs: 900, confidence: 1 }]
-  const numbers = { avgLogprob: -0.1, noSpeechProb: 0, compressionRatio: 1, temperature: 0, tokens: [] }
+  const numbers = { avgLogprob, noSpeechProb, compressionRatio: 1, temperature: 0, tokens: [] }
   send({ type: "result", id, language: "en", segments: [{ text: ` ${text}`, startMs: 0, endMs: 1000, ...numbers, words }] })
 }
 
@@ -34,14 +34,16 @@ function load() {
   else if (script !== "hang") send({ type: "ready", loadMs: 1, warmUpMs: 100, piecesMax: Number(process.env.SCRIPT_PIECES_MAX ?? 1) })
 }
 
-function recognise({ id, samples, language, prompt, words, draft }: Piece, company: number) {
+function recognise({ id, samples, language, prompt, words, interim, draft }: Piece, company: number) {
   switch (language) {
     case "company":
       return say(id, String(company))
     case "pid and company":
       return say(id, `${process.pid} ${company}`)
+    case "doubtful":
+      return say(id, "doubtful", -0.8, 0.6)
     case "request":
-      return say(id, JSON.stringify({ prompt, words, draft }))
+      return say(id, JSON.stringify({ prompt, words, interim, draft }))
     case "pid":
       return say(id, String(process.pid))
     case "grow":

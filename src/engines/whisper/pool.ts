@@ -20,7 +20,7 @@ const INTERIMS_WAITING_PER_ENGINE = 4
 
 export type Recognised = Pick<Result, "language" | "segments">
 
-export interface PieceToRecognise extends Omit<Piece, "id"> {
+export interface PieceToRecognise extends Omit<Piece, "id" | "interim"> {
   readonly urgency: Urgency
 }
 
@@ -85,7 +85,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
       const refusal = whyNone()
       if (refusal) throw refusal
       const { promise, resolve, reject } = Promise.withResolvers<Recognised>()
-      const job = createJob(piece, urgency, { resolve, reject })
+      const job = createJob({ ...piece, interim: urgency === "interim" }, urgency, { resolve, reject })
       if (!queue.add(job)) throw noRoom("ceiling")
       const abort = () => {
         if (queue.remove(job) && urgency === "interim") interimsDropped.inc({ reason: "stale" })

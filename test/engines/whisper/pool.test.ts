@@ -6,7 +6,7 @@ import { realClock } from "../../../src/clock.ts"
 import { EngineError } from "../../../src/engines/engine.ts"
 import type { Init } from "../../../src/engines/whisper/ipc.ts"
 import { createPool, type PieceToRecognise, type Pool, type PoolOptions } from "../../../src/engines/whisper/pool.ts"
-import { engineRestarts } from "../../../src/metrics.ts"
+import { engineRestarts, interimsDropped } from "../../../src/metrics.ts"
 import { handClock } from "../../support/clock.ts"
 import { tapLog } from "../../support/log.ts"
 
@@ -65,6 +65,20 @@ async function failure(promise: Promise<unknown>): Promise<EngineError> {
   return error
 }
 
+/** Has the only engine work on something until it is let go. */
+function occupy(pool: Pool, more: Partial<PieceToRecognise> = {}) {
+  const stop = new AbortController()
+  const held = failure(pool.recognise(piece("until cancelled", second, more), stop.signal))
+  return async () => {
+    stop.abort()
+    await held
+  }
+}
+
+async function dropped(reason: string) {
+  return (await interimsDropped.get()).values.find(({ labels }) => labels.reason === reason)?.value ?? 0
+}
+
 function isAlive(pid: unknown) {
   try {
     return process.kill(Number(pid), 0)
@@ -114,6 +128,186 @@ describe("work", () => {
 
   test("the opt-out of telemetry is in the engine's real environment", async () => {
     expect(await open().say("telemetry")).toBe("1")
+  })
+})
+
+describe("several at once", () => {
+  test("what waited for a busy engine is heard together, each with its own answer", async () => {
+    const { pool, say } = open({ piecesMax: 3 })
+    await pool.ready()
+    const release = occupy(pool)
+    const said = Promise.all([say("company"), say("echo", new Int16Array(160).fill(7)), say("company"), say("company")])
+    await release()
+    expect(await said).toEqual(["3", "7", "3", "1"])
+  })
+
+  test("what has a prompt or a draft of its own is heard alone", async () => {
+    const { pool, say } = open({ piecesMax: 3 })
+    await pool.ready()
+    const release = occupy(pool)
+    const request = { prompt: "Ada", words: true, draft: { tokens: [1], fixed: 0 } }
+    const alone = pool.recognise(piece("request", second, request), never)
+    const others = Promise.all([say("company"), say("company")])
+    await release()
+    expect((await alone).segments[0]?.text).toBe(` ${JSON.stringify({ prompt: "Ada", words: true, interim: false, draft: request.draft })}`)
+    expect(await others).toEqual(["2", "2"])
+  })
+
+  test("one that brings the engine down does not take its company with it", async () => {
+    const { pool, say, clock, tap } = open({ piecesMax: 3 })
+    await pool.ready()
+    const release = occupy(pool)
+    const before = say("company")
+    const poison = failure(pool.recognise(piece("die"), never))
+    const behind = say("company")
+    await release()
+    expect(await before).toBe("3")
+    expect((await poison).message).toContain("2 engine processes failed on it")
+    await tap.seen(BACKS_OFF)
+    await clock.advance(250)
+    expect(await behind).toBe("1")
+  })
+
+  test("one given up lets the other be heard to its end", async () => {
+    const { pool, say, tap } = open({ piecesMax: 2 })
+    await pool.ready()
+    const release = occupy(pool)
+    const stop = new AbortController()
+    const gone = failure(pool.recognise(piece("until cancelled"), stop.signal))
+    const stays = say("company")
+    await release()
+    expect(await stays).toBe("2")
+    stop.abort()
+    expect((await gone).code).toBe("aborted")
+    expect(await say("pid")).toBe(String((await tap.seen(READY)).pid))
+  })
+
+  test("an engine that holds on to them is killed once nobody waits for any, not before", async () => {
+    const { pool, say, clock, tap } = open({ piecesMax: 3 })
+    await pool.ready()
+    const release = occupy(pool)
+    const stops = [new AbortController(), new AbortController()]
+    const outcomes = stops.map(({ signal }) => failure(pool.recognise(piece("hang"), signal)))
+    const begun = say("company")
+    await release()
+    expect(await begun).toBe("3")
+    stops[0]?.abort()
+    await clock.advance(5_000)
+    expect(tap.lines.filter(({ event }) => event === ENDED)).toEqual([])
+    stops[1]?.abort()
+    await clock.advance(500)
+    expect(await tap.seen(ENDED)).toMatchObject({ cause: "cancel" })
+    for (const outcome of outcomes) expect((await outcome).code).toBe("aborted")
+  })
+
+  test("they have the time of all of them", async () => {
+    const { pool, say, clock, tap } = open({ piecesMax: 3 })
+    await pool.ready()
+    const release = occupy(pool)
+    const outcomes = [1, 2].map(() => failure(pool.recognise(piece("hang"), never)))
+    const begun = say("company")
+    await release()
+    expect(await begun).toBe("3")
+    // 10 s, and for each twice its second of audio and ten times the warm-up of 100 ms.
+    await clock.advance(18_999)
+    expect(tap.lines.filter(({ event }) => event === ENDED)).toEqual([])
+    await clock.advance(1)
+    expect(await tap.seen(ENDED)).toMatchObject({ cause: "timeout" })
+    await pool.close()
+    for (const outcome of outcomes) expect((await outcome).code).toBe("aborted")
+  })
+})
+
+describe("interims", () => {
+  const interim = { urgency: "interim" } as const
+
+  test("wait for everything else", async () => {
+    const { pool } = open()
+    await pool.ready()
+    const release = occupy(pool)
+    const done: string[] = []
+    const all = (["interim", "long", "short"] as const).map((urgency) =>
+      pool.recognise(piece("echo", second, { urgency }), never).then(() => done.push(urgency)),
+    )
+    await release()
+    await Promise.all(all)
+    expect(done).toEqual(["short", "long", "interim"])
+  })
+
+  test("make room at once for what is finished; their engine lives on", async () => {
+    const before = await dropped("preempted")
+    const { pool, say, tap } = open()
+    await pool.ready()
+    const heard = failure(pool.recognise(piece("until cancelled", second, interim), never))
+    expect(await say("pid")).toBe(String((await tap.seen(READY)).pid))
+    expect(await heard).toMatchObject({ code: "overloaded", retryable: true })
+    expect(await dropped("preempted")).toBe(before + 1)
+  })
+
+  test("make room for one only, where one waits, and none where an engine is idle", async () => {
+    const { pool, say, tap } = open({ engines: 2 })
+    await tap.seen(READY, 2)
+    await turn()
+    const stop = new AbortController()
+    const hear = () => failure(pool.recognise(piece("until cancelled", second, interim), stop.signal))
+    const interims = [hear()]
+    expect(await say("echo")).toBe("0")
+    interims.push(hear())
+    expect(await say("echo")).toBe("0")
+    stop.abort()
+    const codes = (await Promise.all(interims)).map(({ code }) => code)
+    expect(codes.toSorted()).toEqual(["aborted", "overloaded"])
+  })
+
+  test("do not make room for a piece of a long utterance", async () => {
+    const { pool } = open()
+    await pool.ready()
+    const stop = new AbortController()
+    const heard = failure(pool.recognise(piece("until cancelled", second, interim), stop.signal))
+    const long = pool.recognise(piece("echo", second, { urgency: "long" }), never)
+    await turn()
+    stop.abort()
+    expect((await heard).code).toBe("aborted")
+    expect((await long).segments).toHaveLength(1)
+  })
+
+  test("never cost an engine its life by being given up", async () => {
+    const { pool, say, clock, tap } = open()
+    await pool.ready()
+    const heard = failure(pool.recognise(piece("hang", second, interim), never))
+    const waits = say("pid")
+    expect((await heard).code).toBe("overloaded")
+    await clock.advance(12_999)
+    expect(tap.lines.filter(({ event }) => event === ENDED)).toEqual([])
+    await clock.advance(1)
+    expect(await tap.seen(ENDED)).toMatchObject({ cause: "timeout" })
+    expect(await waits).toBe(String((await tap.seen(READY, 2)).pid))
+  })
+
+  test("are refused when four wait for each engine", async () => {
+    const before = await dropped("ceiling")
+    const { pool } = open()
+    await pool.ready()
+    const release = occupy(pool)
+    const waiting = [1, 2, 3, 4].map(() => pool.recognise(piece("echo", second, interim), never))
+    expect(await failure(pool.recognise(piece("echo", second, interim), never))).toMatchObject({ code: "overloaded", retryable: true })
+    expect(await dropped("ceiling")).toBe(before + 1)
+    await release()
+    expect(await Promise.all(waiting)).toHaveLength(4)
+  })
+
+  test("leave the queue when nobody waits for them any more", async () => {
+    const before = await dropped("stale")
+    const { pool, say } = open()
+    await pool.ready()
+    const release = occupy(pool)
+    const stop = new AbortController()
+    const stale = failure(pool.recognise(piece("die", second, interim), stop.signal))
+    stop.abort()
+    expect((await stale).code).toBe("aborted")
+    expect(await dropped("stale")).toBe(before + 1)
+    await release()
+    expect(await say("echo")).toBe("0")
   })
 })
 
