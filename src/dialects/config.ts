@@ -50,7 +50,8 @@ const schemas = {
   words: flag,
 }
 
-const expects: Record<Name, string> = {
+/** What each may be; ends the sentence "must be …". */
+export const CONFIG_VALUES: Readonly<Record<Name, string>> = {
   language: "a code such as en, or auto",
   sample_rate: "8000, 16000, 24000, 44100 or 48000",
   encoding: "pcm_s16le, pcm_f32le, mulaw or alaw",
@@ -101,7 +102,7 @@ export function withWishes(base: Config, given: Readonly<Record<string, unknown>
   for (const name of CONFIG_NAMES) {
     if (given[name] === undefined) continue
     const result = schemas[name].safeParse(given[name])
-    if (!result.success) return { ok: false, fault: `${name} must be ${expects[name]}` }
+    if (!result.success) return { ok: false, fault: `${name} must be ${CONFIG_VALUES[name]}` }
     wished[name] = result.data
   }
   const config = { ...base, ...wished }
