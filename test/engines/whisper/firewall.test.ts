@@ -7,40 +7,50 @@ import { energyVad } from "../../support/energy-vad.ts"
 import { tapLog } from "../../support/log.ts"
 
 const never = new AbortController().signal
-/** Five seconds, of which somebody speaks in the last two. */
-const samples = new Int16Array(80_000).fill(2_000, 48_000)
+const speech = new Int16Array(16_000).fill(2_000)
+const silence = new Int16Array(16_000)
 
-function segment(startMs: number, endMs: number, noSpeechProb: number, avgLogprob: number): Segment {
-  const rest = { compressionRatio: 0.8, temperature: 0, tokens: [], words: null }
-  return { text: ` from ${startMs}`, startMs, endMs, noSpeechProb, avgLogprob, ...rest }
+function segment(text: string, noSpeechProb: number, avgLogprob: number): Segment {
+  const rest = { startMs: 0, endMs: 1_000, compressionRatio: 0.8, temperature: 0, tokens: [], words: null }
+  return { text, noSpeechProb, avgLogprob, ...rest }
 }
 
 function open({ listen }: { listen?: Listen | null } = {}) {
   const vad = energyVad()
   const ask = createListen(vad, { clock: handClock(), log: tapLog().log })
   const firewall = createFirewall({ noSpeechThreshold: 0.7, listen: listen === undefined ? ask : listen })
-  const kept = async (...segments: Segment[]) => (await firewall.withoutSilence(segments, samples, never)).map(({ text }) => text)
+  const kept = async (samples: Int16Array, ...segments: Segment[]) =>
+    (await firewall.withoutSilence(segments, samples, never)).map(({ text }) => text)
   return { vad, kept }
 }
 
 describe("the firewall", () => {
-  test("asks nobody about words that leave no doubt", async () => {
+  test("asks nobody about words that leave no doubt, nor about no words", async () => {
     const { vad, kept } = open()
-    expect(await kept(segment(0, 5_000, 0.1, -0.3))).toEqual([" from 0"])
+    expect(await kept(silence, segment("sure", 0.1, -0.3))).toEqual(["sure"])
+    expect(await kept(silence)).toEqual([])
     expect(vad.opened).toBe(0)
   })
 
-  test("asks about the stretch of each doubtful segment, and a margin", async () => {
+  test("asks once about a doubtful piece, whose segments stay or go together", async () => {
     const { vad, kept } = open()
-    // The second ends so close to the speech that the margin reaches it.
-    const segments = [segment(0, 2_000, 0.6, -0.8), segment(1_000, 2_950, 0.6, -0.8), segment(3_500, 5_000, 0.6, -0.8)]
-    expect(await kept(...segments)).toEqual([" from 1000", " from 3500"])
-    expect([vad.opened, vad.openNow]).toEqual([3, 0])
+    const segments = [segment("He waited.", 0.6, -0.8), segment("Thank you.", 0.6, -0.8)]
+    expect(await kept(silence, ...segments)).toEqual([])
+    expect(await kept(speech, ...segments)).toEqual(["He waited.", "Thank you."])
+    expect([vad.opened, vad.openNow]).toEqual([2, 0])
+  })
+
+  test("takes a phrase of subtitles for one only where it is all that was said", async () => {
+    const { kept } = open({ listen: null })
+    expect(await kept(speech, segment("Thank you.", 0.6, -0.8))).toEqual([])
+    expect(await kept(speech, segment("Wait.", 0.6, -0.8), segment("Thank you.", 0.6, -0.8))).toEqual(["Wait.", "Thank you."])
   })
 
   test("judges by Whisper's numbers alone where there is nobody to ask, or no answer", async () => {
     for (const listen of [null, async () => null]) {
-      expect(await open({ listen }).kept(segment(0, 2_000, 0.6, -0.8), segment(1_000, 2_000, 0.9, -0.8))).toEqual([" from 0"])
+      const { kept } = open({ listen })
+      expect(await kept(silence, segment("likely", 0.6, -0.8))).toEqual(["likely"])
+      expect(await kept(speech, segment("unlikely", 0.9, -0.8))).toEqual([])
     }
   })
 })
