@@ -5,9 +5,10 @@
 import { samplesFromWav } from "../audio/files.ts"
 import { msFromSamples } from "../audio/pcm.ts"
 import { EngineError, type Transcriber } from "../engines/engine.ts"
-import { openProvider } from "../engines/index.ts"
+import { openDetector, openProvider } from "../engines/index.ts"
 import { type CutPiece, cutAtPauses, PIECE_MAX_SAMPLES } from "../engines/whisper/cut.ts"
 import { joinTexts, type Segment, shiftedBy, type Transcript } from "../speech/transcript.ts"
+import type { VoiceActivityDetector } from "../speech/vad/vad.ts"
 import { enginesThatFit, readMachine } from "./machine.ts"
 import { EXIT, type Program, stopped } from "./program.ts"
 import { createBar, showDownload } from "./progress.ts"
@@ -42,12 +43,14 @@ export async function transcribe(program: Program, { files, json }: TranscribeOp
     }
   } finally {
     await opened?.transcriber.close()
+    await opened?.vad.close()
   }
   return code
 }
 
 interface Opened {
   readonly transcriber: Transcriber
+  readonly vad: VoiceActivityDetector
   readonly download: ReturnType<typeof showDownload>
 }
 
@@ -56,9 +59,10 @@ async function open(program: Program, onlySamples: Int16Array | undefined): Prom
   const fitting = program.settings.STT_ENGINES ?? enginesThatFit(readMachine())
   const engines = onlySamples === undefined ? fitting : Math.min(fitting, Math.ceil(onlySamples.length / PIECE_MAX_SAMPLES) || 1)
   const download = showDownload(program)
-  const provider = await openProvider({ ...program, engines, onDownload: download.onProgress })
+  const vad = openDetector(program)
+  const provider = await openProvider({ ...program, engines, vad, onDownload: download.onProgress })
   if (provider.kind !== "transcriber") throw new Error(`${provider.engine.name} hears streams, not files`)
-  return { transcriber: provider.transcriber, download }
+  return { transcriber: provider.transcriber, vad, download }
 }
 
 /** Piece by piece, so that progress can be shown and any provider's limit on length is kept. */
