@@ -55,6 +55,10 @@ export function createAudioReader(format: AudioFormat): AudioReader {
   }
 }
 
+export function bytesPerSecond({ encoding, sampleRateHz, channels }: AudioFormat): number {
+  return CODINGS[encoding].sampleBytes * sampleRateHz * channels
+}
+
 type Ways = Pick<AudioReader, "read" | "end">
 
 const NOTHING = () => new Int16Array(0)

@@ -3,7 +3,7 @@
  * the one name that all three use. Pure: wishes in, a whole configuration or one clear fault out. Knows no wire.
  */
 import { z } from "zod"
-import type { AudioFormat } from "../audio/input.ts"
+import { type AudioFormat, ENCODINGS, SAMPLE_RATES_HZ } from "../audio/input.ts"
 import type { StreamChanges, StreamOptions } from "../engines/engine.ts"
 
 /** Longer ones are a mistake: an engine hears the last two hundred words of it. */
@@ -31,8 +31,8 @@ const schemas = {
     .string()
     .regex(LANGUAGE_TAG)
     .transform((tag) => tag.replace(/[-_].*/, "").toLowerCase()),
-  sample_rate: number.pipe(z.literal([8000, 16_000, 24_000, 44_100, 48_000])),
-  encoding: z.enum(["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]),
+  sample_rate: number.pipe(z.literal(SAMPLE_RATES_HZ)),
+  encoding: z.enum(ENCODINGS),
   channels: number.pipe(z.literal([1, 2])),
   /** Which of the channels is heard. */
   channel: z.union([z.literal("mix"), number.pipe(z.literal([0, 1]))]),

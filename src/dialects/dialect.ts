@@ -45,8 +45,11 @@ export interface Dialect {
   readonly stream: Omit<StreamOptions, "session">
   /** Text frames that greet the client, before anything else. */
   greet(facts: SessionFacts): readonly string[]
-  /** What a binary message asks for, in order; may be nothing. MUST NOT keep `bytes`: the socket may use them again. */
-  readBytes(bytes: Uint8Array): readonly Command[]
+  /**
+   * What a binary message asks for, in order; may be nothing. MUST NOT keep `bytes`: the socket may use them again. Of a
+   * message that takes long to read it gives an iterator, whose steps are short; the next message is read after its last one.
+   */
+  readBytes(bytes: Uint8Array): readonly Command[] | Iterator<Command>
   /** The same for a text message; a text that this wire does not know asks for nothing, or says so. */
   readText(text: string): readonly Command[]
   /** The text frames that tell the client of an event, in order; may be none. */

@@ -9,6 +9,7 @@ import type { Word } from "../speech/transcript.ts"
 import { audioFormatOf, type Config, changedTooLate, streamChangesOf, streamOptionsOf, withWishes } from "./config.ts"
 import { type Control, type ControlError, readControl } from "./controls.ts"
 import type { Command, Dialect, SessionFacts } from "./dialect.ts"
+import { accept, readStream } from "./reading.ts"
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -58,7 +59,7 @@ export function createEvents(initial: Config): Dialect {
         return []
       case "close":
         closeRef = ref
-        return [...accept(reader?.end()), { type: "finish" }]
+        return [...(reader ? accept(reader.end()) : []), { type: "finish" }]
     }
   }
 
@@ -131,8 +132,9 @@ export function createEvents(initial: Config): Dialect {
     readBytes(bytes) {
       if (bytes.length === 0) return []
       started = true
-      reader ??= createAudioReader(audioFormatOf(config))
-      return accept(reader.read(bytes))
+      const format = audioFormatOf(config)
+      reader ??= createAudioReader(format)
+      return readStream(reader, bytes, format)
     },
     readText(text) {
       const read = readControl(text)
@@ -146,10 +148,6 @@ export function createEvents(initial: Config): Dialect {
       reader = undefined
     },
   }
-}
-
-function accept(samples: Int16Array | undefined): readonly Command[] {
-  return samples === undefined || samples.length === 0 ? [] : [{ type: "accept", samples }]
 }
 
 function wordFields({ text, startMs, endMs, confidence }: Word): Fields {

@@ -3,11 +3,12 @@
  * turn of a speaker. The client acts on every text frame it gets, so nothing else may ever be one: no partial words, no blank
  * text, no status, no error.
  */
-import { type AudioReader, createAudioReader } from "../audio/input.ts"
+import { type AudioFormat, type AudioReader, createAudioReader } from "../audio/input.ts"
 import type { SpeechEvent } from "../speech/events.ts"
 import { joinTexts } from "../speech/transcript.ts"
 import { audioFormatOf, type Config, streamOptionsOf } from "./config.ts"
 import type { Command, Dialect } from "./dialect.ts"
+import { accept, readInParts, readStream } from "./reading.ts"
 
 /** Each binary message is one whole utterance: one reply each, or none for silence. What is no whole sample at its end is dropped. */
 export function createXrxUtterances(config: Config): Dialect {
@@ -15,12 +16,7 @@ export function createXrxUtterances(config: Config): Dialect {
   return {
     ...plain,
     stream: { ...streamOptionsOf(config), endpointing: null, interims: false, words: false },
-    readBytes(bytes) {
-      const reader = createAudioReader(format)
-      const accepts = [...accept(reader.read(bytes)), ...accept(reader.end())]
-      reader.close()
-      return accepts.length === 0 ? NOTHING : [...accepts, { type: "commit" }]
-    },
+    readBytes: (bytes) => readInParts(bytes, format, (parts) => readUtterance(parts, format)),
     // An engine may cut a message that grew beyond all bounds; the turn ends where the client said so.
     write: createTurnWriter((event) => event.cause === "commit" || event.cause === "close"),
     close() {},
@@ -29,14 +25,15 @@ export function createXrxUtterances(config: Config): Dialect {
 
 /** Binary messages are slices of one endless stream, cut anywhere: one reply for each utterance whose end was heard. */
 export function createXrxFrames(config: Config): Dialect {
+  const format = audioFormatOf(config)
   let reader: AudioReader | undefined
   return {
     ...plain,
     stream: { ...streamOptionsOf(config), interims: false, words: false },
     readBytes(bytes) {
       // Not before the first audio: clients keep sockets open for hours, or leak them.
-      reader ??= createAudioReader(audioFormatOf(config))
-      return accept(reader.read(bytes))
+      reader ??= createAudioReader(format)
+      return readStream(reader, bytes, format)
     },
     write: createTurnWriter(() => true),
     close() {
@@ -55,8 +52,22 @@ const plain = {
   fail: () => [],
 }
 
-function accept(samples: Int16Array): readonly Command[] {
-  return samples.length === 0 ? NOTHING : [{ type: "accept", samples }]
+function* readUtterance(parts: Iterable<Uint8Array>, format: AudioFormat): Generator<Command> {
+  const reader = createAudioReader(format)
+  let heard = false
+  try {
+    for (const part of parts) {
+      for (const command of accept(reader.read(part))) {
+        heard = true
+        yield command
+      }
+    }
+    const rest = accept(reader.end())
+    yield* rest
+    if (heard || rest.length > 0) yield { type: "commit" }
+  } finally {
+    reader.close()
+  }
 }
 
 /** Gathers the finals of a turn into one text frame; `endsTurn` judges the last final of each utterance. */

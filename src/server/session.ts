@@ -2,7 +2,7 @@
  * One client: its messages in order to its stream, its stream's words in order back, what may wait, and what is left behind
  * when it goes (nothing). Knows no socket, no dialect by name and no engine by name.
  *
- * Everything that happens to a session happens synchronously, so one message is dealt with before the next.
+ * One message is dealt with before the next: at once, or in turns of the event loop if it takes long to read.
  */
 import { msFromSamples, SAMPLE_RATE_HZ } from "../audio/pcm.ts"
 import type { Clock } from "../clock.ts"
@@ -10,6 +10,7 @@ import type { Command, Dialect, Fault } from "../dialects/dialect.ts"
 import type { Engine, Stream } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import type { SpeechEvent } from "../speech/events.ts"
+import { createInbox } from "./inbox.ts"
 import { createReplies } from "./replies.ts"
 
 /**
@@ -63,6 +64,8 @@ export interface Session {
   finish(): Promise<void>
   /** Ends the connection because it cannot go on: the dialect's words for it, then the close. */
   fail(fault: Fault, code: number, reason: string): void
+  /** Ends it because of a mistake of ours, which goes to the log. */
+  broke(thrown: unknown): void
   /** Replies held for the sake of `minReplyMs` go out now. */
   releaseReplies(): void
   readonly counts: SessionCounts
@@ -82,6 +85,7 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
   const committedAtMs: number[] = []
   let clearsOwed = 0
   const replies = createReplies({ clock, send: (text) => transport.sendText(text) })
+  const inbox = createInbox({ read: readMessage, obey, onIdle: weigh, onBroken: broke, clock })
 
   let samplesAccepted = 0
   let utterances = 0
@@ -96,6 +100,13 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
     stream = engine.open({ ...dialect.stream, session: id })
     reading = read(stream)
     return stream
+  }
+
+  function readMessage(message: Uint8Array | string) {
+    if (typeof message !== "string") return dialect.readBytes(message)
+    const commands = dialect.readText(message)
+    if (commands.length === 0) log.debug("text message asks for nothing", { session: id, length: message.length })
+    return commands
   }
 
   function obey(command: Command) {
@@ -114,6 +125,7 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
       case "say":
         return say([command.text])
       case "finish":
+        inbox.close()
         void finish().then(() => end(1000, "done"))
         return
       case "fail":
@@ -163,7 +175,7 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
     cancelLook = undefined
     const pendingSamples = closed ? 0 : (stream?.pendingSamples ?? 0)
     const answersOwed = committedAtMs.length + clearsOwed
-    const heavy = !closed && (pendingSamples > PENDING_SAMPLES_MAX || answersOwed > ANSWERS_OWED_MAX)
+    const heavy = !closed && (inbox.busy || pendingSamples > PENDING_SAMPLES_MAX || answersOwed > ANSWERS_OWED_MAX)
     if (heavy) cancelLook = clock.after(PAUSED_LOOK_MS, weigh)
     if (heavy === paused || closed) return
     paused = heavy
@@ -178,6 +190,7 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
   }
 
   async function farewell() {
+    if (inbox.busy) await inbox.idle()
     stream?.finish()
     await reading
     if (!closed) say(dialect.finished({ audioMs: msFromSamples(samplesAccepted), utterances }))
@@ -188,6 +201,11 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
     if (closed) return
     say(dialect.fail(fault, reason))
     end(code, reason)
+  }
+
+  function broke(thrown: unknown) {
+    log.error("session broke", { session: id, error: thrown instanceof Error ? thrown.name : typeof thrown })
+    fail("internal_error", 1011, "internal error")
   }
 
   function end(code: number, reason: string) {
@@ -202,6 +220,7 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
     if (closed) return
     closed = true
     cancelLook?.()
+    inbox.close()
     replies.close()
     stream?.close()
     dialect.close()
@@ -219,14 +238,13 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
     },
     receive(message) {
       if (closed || finished) return
-      const commands = typeof message === "string" ? dialect.readText(message) : dialect.readBytes(message)
-      if (typeof message === "string" && commands.length === 0)
-        log.debug("text message asks for nothing", { session: id, length: message.length })
-      for (const command of commands) if (!closed) obey(command)
+      // What waits must not change, and the socket may use its bytes again.
+      inbox.receive(inbox.busy && typeof message !== "string" ? message.slice() : message)
       weigh()
     },
     finish,
     fail,
+    broke,
     releaseReplies: replies.release,
     get counts() {
       return { audioSeconds: samplesAccepted / SAMPLE_RATE_HZ, utterances, failed, unanswered: committedAtMs.length }

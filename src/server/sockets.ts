@@ -135,9 +135,7 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
 
   /** A mistake of ours costs the one client whose message it was. */
   function error(thrown: Error, socket: Socket) {
-    const client = clients.get(socket)
-    log.error("session broke", { session: client?.id, error: thrown.name })
-    client?.session.fail("internal_error", 1011, "internal error")
+    clients.get(socket)?.session.broke(thrown)
   }
 
   function leaving([socket, { session, whenSent }]: readonly [Socket, Client]) {

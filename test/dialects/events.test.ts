@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test"
 import { type Config, DEFAULT_CONFIG } from "../../src/dialects/config.ts"
 import { CONTROL_CHARACTERS_MAX } from "../../src/dialects/controls.ts"
-import type { Command } from "../../src/dialects/dialect.ts"
+import type { Dialect } from "../../src/dialects/dialect.ts"
 import { createEvents } from "../../src/dialects/events.ts"
+import { allCommands, samplesIn } from "../support/commands.ts"
 import { finalEvent } from "../support/scripted-streams.ts"
 
 function open(wishes: Partial<Config> = {}) {
@@ -22,8 +23,7 @@ function open(wishes: Partial<Config> = {}) {
   }
 }
 
-const samplesOf = (commands: readonly Command[]) =>
-  commands.flatMap((command): (number | string)[] => (command.type === "accept" ? [...command.samples] : [command.type]))
+const samplesOf = (read: ReturnType<Dialect["readBytes"]>) => samplesIn(allCommands(read))
 
 describe("events on the wire", () => {
   test("ready is first and tells the whole configuration under the names of the URL", () => {

@@ -3,6 +3,7 @@ import { type Config, DEFAULT_CONFIG } from "../../src/dialects/config.ts"
 import type { Dialect } from "../../src/dialects/dialect.ts"
 import { createXrxFrames, createXrxUtterances } from "../../src/dialects/xrx.ts"
 import type { EndCause, FailedEvent } from "../../src/speech/events.ts"
+import { allCommands, samplesIn } from "../support/commands.ts"
 import { finalEvent } from "../support/scripted-streams.ts"
 
 const final = (text: string, { end = true, cause = "commit" as EndCause } = {}) => finalEvent(text, { end, cause })
@@ -14,7 +15,7 @@ const frames = (wishes: Partial<Config> = {}) => createXrxFrames({ ...DEFAULT_CO
 
 /** All samples that the messages gave, and the kinds of the commands. */
 function readAll(dialect: Dialect, messages: readonly number[][]) {
-  const commands = messages.flatMap((message) => [...dialect.readBytes(new Uint8Array(message))])
+  const commands = messages.flatMap((message) => allCommands(dialect.readBytes(new Uint8Array(message))))
   return {
     types: commands.map((command) => command.type),
     samples: commands.flatMap((command) => (command.type === "accept" ? [...command.samples] : [])),
@@ -46,7 +47,7 @@ describe("utterances in", () => {
 
   test("the samples do not change when the socket uses its buffer again", () => {
     const buffer = new Uint8Array([1, 0])
-    const [accept] = utterances().readBytes(buffer)
+    const [accept] = allCommands(utterances().readBytes(buffer))
     buffer.fill(9)
     expect(accept).toEqual({ type: "accept", samples: new Int16Array([1]) })
   })
@@ -101,6 +102,36 @@ describe("another encoding or rate", () => {
     const slices = Array.from({ length: 4800 }, (_, nth) => tone(48_000).slice(nth * 10, nth * 10 + 10))
     expect(readAll(frames({ encoding: "pcm_f32le", sample_rate: 48_000, channels: 2 }), slices).samples).toEqual(whole)
     expect(whole.length).toBeGreaterThan(1000)
+  })
+})
+
+describe("a message that takes long to read", () => {
+  const long = new Uint8Array(100_000).map((_, at) => at * 31)
+  const format = { encoding: "mulaw", sample_rate: 8000 } as const
+
+  test("is read in steps, each of some seconds of sound, and gives what it gives at once", () => {
+    for (const dialect of [utterances(format), frames(format)]) {
+      const read = dialect.readBytes(long)
+      if (!("next" in read)) throw new Error("read at once")
+      const steps = allCommands(read)
+      expect(steps.filter(({ type }) => type === "accept").length).toBeGreaterThan(5)
+      for (const step of steps) if (step.type === "accept") expect(step.samples.length).toBeLessThanOrEqual(32_000)
+      const pieces = Array.from({ length: 100 }, (_, nth) => long.subarray(nth * 1000, nth * 1000 + 1000))
+      const slices = frames(format)
+      const atOnce = pieces.flatMap((piece) => samplesIn(allCommands(slices.readBytes(piece))))
+      expect(samplesIn(steps).slice(0, atOnce.length)).toEqual(atOnce)
+    }
+  })
+
+  test("stays as it was although the socket uses its buffer again", () => {
+    const buffer = long.slice()
+    const read = utterances(format).readBytes(buffer)
+    buffer.fill(0)
+    expect(samplesIn(allCommands(read))).toEqual(samplesIn(allCommands(utterances(format).readBytes(long))))
+  })
+
+  test("is read at once where nothing is resampled", () => {
+    expect(utterances().readBytes(new Uint8Array(10_000_000))).toBeArrayOfSize(2)
   })
 })
 

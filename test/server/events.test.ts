@@ -212,13 +212,20 @@ describe("the end of a connection", () => {
 
 test("sessions and audio are counted and logged by their mode", async () => {
   const { server, tap } = serve()
+  const before = await sample('xrx_stt_audio_seconds_total{mode="events"}')
   const client = await connect(socketUrl(server.url, "mode=events&sample_rate=8000&encoding=mulaw"))
-  const page = async () => (await fetch(new URL("/metrics", server.url))).text()
-  expect(await page()).toContain('xrx_stt_sessions_open{mode="events"} 1')
+  const open = await sample('xrx_stt_sessions_open{mode="events"}')
   client.send(new Uint8Array(8000))
   client.send('{"type":"close"}')
   await client.closed
   expect(await tap.seen("disconnected")).toMatchObject({ code: 1000, reason: "done", audioSeconds: 1 })
   expect(tap.lines[0]).toMatchObject({ event: "connected", mode: "events", encoding: "mulaw", sampleRateHz: 8000 })
-  expect(await page()).toContain('xrx_stt_audio_seconds_total{mode="events"}')
+  expect(await sample('xrx_stt_sessions_open{mode="events"}')).toBe(open - 1)
+  expect(await sample('xrx_stt_audio_seconds_total{mode="events"}')).toBeCloseTo(before + 1, 3)
+
+  async function sample(name: string): Promise<number> {
+    const page = await (await fetch(new URL("/metrics", server.url))).text()
+    const line = page.split("\n").find((line) => line.startsWith(`${name} `))
+    return Number(line?.slice(name.length) ?? 0)
+  }
 })

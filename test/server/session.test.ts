@@ -239,6 +239,79 @@ describe("what a client asks for", () => {
   })
 })
 
+describe("a message that takes long to read", () => {
+  /** Each byte of a message is a second of audio, read in a turn of its own. */
+  const slow: Dialect = {
+    ...createXrxFrames(config),
+    readText: (text) => JSON.parse(text),
+    *readBytes(bytes) {
+      for (const byte of bytes.slice()) yield { type: "accept", samples: new Int16Array(16_000).fill(byte) }
+      yield { type: "commit" }
+    },
+  }
+  const later = '[{"type":"say","text":"later"}]'
+
+  test("is read in turns, and what comes behind it waits although its bytes are used again", async () => {
+    const { session, wire, after } = start({ dialect: slow })
+    session.receive(new Uint8Array([1, 2, 3]))
+    const next = new Uint8Array([4])
+    session.receive(next)
+    next.fill(9)
+    session.receive(later)
+    expect(session.counts.audioSeconds).toBe(1)
+    expect(wire).toEqual(["0 <pause>"])
+    await after(0)
+    expect(wire).toEqual(["0 <pause>", "0 word 1 2 3", "0 word 4", "0 later", "0 <resume>"])
+    expect(session.counts).toEqual({ audioSeconds: 4, utterances: 2, failed: 0, unanswered: 0 })
+  })
+
+  test("is still read to its end when the session finishes", async () => {
+    const { session, wire, after } = start({ dialect: slow })
+    session.receive(new Uint8Array([1, 2]))
+    const finished = session.finish()
+    await after(0)
+    await finished
+    expect(wire).toContain("0 word 1 2")
+  })
+
+  test("is let go when the session closes", async () => {
+    const { session, engine, wire, after, timers } = start({ dialect: slow })
+    session.receive(new Uint8Array([1, 2]))
+    session.receive(later)
+    session.close()
+    expect(timers()).toBe(0)
+    await after(0)
+    expect(session.counts.audioSeconds).toBe(1)
+    expect([engine.openNow, ...wire]).toEqual([0, "0 <pause>"])
+  })
+
+  test("nothing that waits is obeyed once the client has finished", async () => {
+    const { session, wire, after } = start({ dialect: slow })
+    session.receive(new Uint8Array([1]))
+    session.receive('[{"type":"finish"}]')
+    session.receive(later)
+    await after(0)
+    expect(wire).toEqual(["0 <pause>", "0 word 1", "0 <resume>", "0 <close 1000 done>"])
+  })
+
+  test("a mistake of ours in a later turn costs this client only", async () => {
+    const broken: Dialect = {
+      ...slow,
+      *readBytes() {
+        yield { type: "accept", samples: new Int16Array(1) }
+        throw new TypeError("a secret is not a function")
+      },
+    }
+    const { session, engine, wire, tap, after } = start({ dialect: broken })
+    session.receive(new Uint8Array(1))
+    await after(0)
+    expect(wire).toEqual(["0 <pause>", "0 <resume>", "0 <close 1011 internal error>"])
+    expect(tap.lines).toContainEqual(expect.objectContaining({ level: "error", event: "session broke", error: "TypeError" }))
+    expect(engine.openNow).toBe(0)
+    expect(JSON.stringify(tap.lines)).not.toContain("secret")
+  })
+})
+
 describe("the hold of early replies", () => {
   test("a fast reply waits until its message is old enough", async () => {
     const { session, after, wire } = start({ minReplyMs: 120 })
