@@ -1,9 +1,11 @@
 /** What the tests of the Deepgram engine share: a local Deepgram, a clock in the test's hand, and the laws that hold after each. */
 import { afterEach, beforeEach, expect } from "bun:test"
 import { createDeepgram, type DeepgramOptions } from "../../src/engines/deepgram.ts"
-import type { Engine, EngineErrorCode, Stream } from "../../src/engines/engine.ts"
-import type { SpeechEvent } from "../../src/speech/events.ts"
+import type { Endpointing, Engine, EngineErrorCode, Stream, StreamOptions } from "../../src/engines/engine.ts"
+import type { EndCause, SpeechEvent } from "../../src/speech/events.ts"
+import { joinTexts } from "../../src/speech/transcript.ts"
 import { type HandClock, handClock } from "./clock.ts"
+import { createLaws } from "./deepgram-laws.ts"
 import { type Call, type DeepgramUpstream, startDeepgram } from "./deepgram-upstream.ts"
 import { type LogTap, tapLog } from "./log.ts"
 
@@ -46,21 +48,80 @@ export function engineAt(baseUrl: string, options: Partial<DeepgramOptions> = {}
   return opened
 }
 
+/** How an utterance ended, with the words of all its segments. */
+export type Turn =
+  | {
+      readonly type: "turn"
+      readonly utterance: number
+      readonly text: string
+      /** From the first word to the last; of an utterance without words, the utterance. */
+      readonly startMs: number
+      readonly endMs: number
+      readonly cause: EndCause
+      readonly language: string | null
+    }
+  | Extract<SpeechEvent, { type: "failed" | "cleared" }>
+
 export interface Listener extends Stream {
-  next(): Promise<SpeechEvent>
-  /** Everything up to the end of the events. */
-  rest(): Promise<SpeechEvent[]>
+  /** The next utterance that ended. */
+  next(): Promise<Turn>
+  /** All that will end. */
+  rest(): Promise<Turn[]>
+  /** The next event, as it is. */
+  event(): Promise<SpeechEvent>
 }
 
-export function open(from = engine, language = "en"): Listener {
-  const stream = from.open({ language, session: "s1" })
+export const ENDPOINTING: Endpointing = { threshold: 0.5, prefixMs: 300, silenceMs: 300, maxMs: 30_000 }
+
+export function open(from = engine, options: Partial<StreamOptions> = {}): Listener {
+  const wanted = { language: "en", session: "s1", endpointing: ENDPOINTING, interims: false, words: false, ...options }
+  const stream = from.open(wanted)
+  const laws = createLaws(wanted)
   const events = stream.events[Symbol.asyncIterator]()
-  async function next() {
+
+  async function event() {
     const { value, done } = await events.next()
     if (done) throw new Error("the events ended")
+    laws.check(value)
     return value
   }
-  return Object.defineProperties({ next, rest: () => Array.fromAsync(stream.events) } as Listener, Object.getOwnPropertyDescriptors(stream))
+
+  async function next(): Promise<Turn> {
+    const segments: Extract<SpeechEvent, { type: "final" }>[] = []
+    for (;;) {
+      const heard = await event()
+      if (heard.type === "failed" || heard.type === "cleared") return heard
+      if (heard.type !== "final") continue
+      segments.push(heard)
+      if (heard.end) return turnOf(segments)
+    }
+  }
+
+  async function rest() {
+    const turns: Turn[] = []
+    let segments: Extract<SpeechEvent, { type: "final" }>[] = []
+    for await (const heard of stream.events) {
+      laws.check(heard)
+      if (heard.type === "final") segments.push(heard)
+      if (heard.type === "failed" || heard.type === "cleared") turns.push(heard)
+      else if (heard.type !== "final" || !heard.end) continue
+      else turns.push(turnOf(segments))
+      segments = []
+    }
+    return turns
+  }
+
+  return Object.defineProperties({ next, rest, event } as Listener, Object.getOwnPropertyDescriptors(stream))
+}
+
+function turnOf(segments: readonly Extract<SpeechEvent, { type: "final" }>[]): Turn {
+  const last = segments.at(-1)!
+  const spoken = segments.filter(({ text }) => text !== "")
+  const { startMs } = spoken[0] ?? last
+  const { endMs } = spoken.at(-1) ?? last
+  const text = joinTexts(segments.map((segment) => segment.text))
+  const language = (spoken[0] ?? last).language
+  return { type: "turn", utterance: last.utterance, text, startMs, endMs, cause: last.cause, language }
 }
 
 /** Every sample tells its place in the stream, so that audio sent twice, late or not at all shows. */
@@ -68,19 +129,18 @@ export function audio(fromMs: number, toMs: number): Int16Array {
   return Int16Array.from({ length: (toMs - fromMs) * 16 }, (_, i) => (fromMs * 16 + i) % 32_749)
 }
 
-export interface FinalRest {
+export interface TurnRest {
   utterance?: number
-  cause?: "endpoint" | "commit" | "close"
+  cause?: EndCause
   language?: string | null
 }
 
-export function final(text: string, startMs: number, endMs: number, rest: FinalRest = {}): SpeechEvent {
-  const numbers = { avgLogprob: null, noSpeechProb: null }
-  return { type: "final", utterance: 0, text, startMs, endMs, end: true, cause: "endpoint", language: "en", ...numbers, ...rest }
+export function turn(text: string, startMs: number, endMs: number, rest: TurnRest = {}): Turn {
+  return { type: "turn", utterance: 0, text, startMs, endMs, cause: "endpoint", language: "en", ...rest }
 }
 
-export function failed(code: EngineErrorCode, utterance = 0): SpeechEvent {
-  return { type: "failed", utterance, code, message: expect.any(String) as unknown as string }
+export function failed(code: EngineErrorCode, utterance = 0, cause: EndCause | null = "commit"): Turn {
+  return { type: "failed", utterance, cause, code, message: expect.any(String) as unknown as string }
 }
 
 export async function countOf(
