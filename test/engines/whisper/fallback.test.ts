@@ -18,7 +18,8 @@ describe("a text", () => {
     expect(isDoubtful(attempt({ stop: "ceiling" }))).toBe(true)
     expect(isDoubtful(attempt({}, 2.41))).toBe(true)
     expect(isDoubtful(attempt({ avgLogprob: -1.01 }))).toBe(true)
-    expect(isDoubtful(attempt({ avgLogprob: -1.01, noSpeechProb: 0.61 }))).toBe(false)
+    expect(isDoubtful(attempt({ avgLogprob: -1.01, noSpeechProb: 0.71 }))).toBe(false)
+    expect(isDoubtful(attempt({ avgLogprob: -1.6, noSpeechProb: 0.3 }))).toBe(false)
   })
 
   test("that came to its end is better than one that did not; of two of a kind the surer one is", () => {
