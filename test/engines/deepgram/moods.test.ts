@@ -105,7 +105,7 @@ describe.each([
     return { events, orders, spoken }
   }
 
-  test.each([1, 2, 3, 4])("every word comes once, in order, before the commit that it was spoken before (%i)", async (seed) => {
+  test.each([1, 2, 3])("every word comes once, in order, before the commit that it was spoken before (%i)", async (seed) => {
     const { events, orders, spoken } = await talk(seed, false)
     expect(events.flatMap(wordsOf)).toEqual(Array.from({ length: spoken }, (_, word) => `w${word}`))
     const heardAtCommit = events.flatMap((event, index) =>
@@ -114,7 +114,7 @@ describe.each([
     expect(heardAtCommit).toEqual(orders.map(({ at }) => at))
   })
 
-  test.each([5, 6, 7, 8, 9, 10])("a clear forgets only what was open, and a change loses nothing (%i)", async (seed) => {
+  test.each([5, 6, 7, 8])("a clear forgets only what was open, and a change loses nothing (%i)", async (seed) => {
     const { events, orders, spoken } = await talk(seed, true)
     const answers = events.filter((event) => event.type === "cleared" || (event.type === "final" && event.end && event.cause === "commit"))
     expect(answers.map(({ type }) => (type === "cleared" ? "clear" : "commit"))).toEqual(orders.map(({ type }) => type))
