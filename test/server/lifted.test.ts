@@ -77,19 +77,20 @@ function fickle(roll: Roll): Transcriber {
 
 test.each([1, 2, 3, 4, 5, 6, 7, 8])("live streams keep every law of the wire, whatever the engine does (seed %d)", async (seed) => {
   const roll = dice(seed)
+  const mayBreak = seed > 6
   const permits = createPermits({ atOnce: 2, waitingMax: 20 })
   const vad = energyVad(() => 1 + roll(4))
   const engine = liftTranscriber(fickle(roll), { permits, vad, log: silentLog })
   const { server } = serve({ engine })
   const between = async () => {
     if (roll(2) === 0) await new Promise<void>((resolve) => setImmediate(resolve))
-    if (seed > 6 && roll(300) === 0) vad.fail(new EngineError("unavailable", "no ears"))
+    if (mayBreak && roll(300) === 0) vad.fail(new EngineError("unavailable", "no ears"))
   }
   const talks = Array.from({ length: 4 }, () =>
     talk(socketUrl(server.url), { roll, between, speech: talking(roll), sliceBytesMax: 20_000, controlPercent: 6 }),
   )
   const held = await Promise.all(talks)
-  for (const one of held) expectLawful(one)
+  for (const one of held) expectLawful(one, { mayBreak })
   await server.drain(10_000)
   expect([permits.taken, permits.waiting, vad.openNow]).toEqual([0, 0, 0])
   await engine.close()
