@@ -130,15 +130,20 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
     return { samples: tape.read(startSample, endSample), language, prompt, words }
   }
 
-  /** The final begins here only where words may be thrown away, and while nobody waits: a third of the attempts is for nothing. */
+  /** The final begins here only where words may be thrown away, and while there is room: a third of the attempts is for nothing. */
   function pause(endSample: number) {
     partials?.pause(true)
-    if (!open || !transcriber.interims || permits.waiting > 0 || finals.full) return
+    if (!open || !transcriber.interims || finals.full || isBusy()) return
     partials?.abort()
     const asked = askedOf(open, endSample)
     const speculation = { endSample, asked, attempt: finals.attempt(asked) }
     open.speculation = speculation
     if (partials) void learn(open, speculation)
+  }
+
+  /** Half of what the engine takes at once is enough to keep it at work. */
+  function isBusy(): boolean {
+    return permits.waiting > 0 || permits.taken >= transcriber.concurrency / 2
   }
 
   /** What is said again if nothing more comes, is also the latest of what was said. */

@@ -29,7 +29,7 @@ function scripted(interims: boolean) {
   const transcriber: Transcriber = {
     name: "scripted",
     model: "test",
-    concurrency: 2,
+    concurrency: 4,
     interims,
     transcribe: (utterance, signal) =>
       new Promise((resolve, reject) => {
@@ -218,17 +218,28 @@ describe("a final begun in a pause", () => {
     expect(events.at(-1)).toMatchObject({ type: "final", text: "w1" })
   })
 
-  test("is not begun while others wait, nor where it would cost money", async () => {
-    const paid = listening({ free: false })
-    await paid.hear(word(1), windows(6))
-    expect(paid.calls).toHaveLength(0)
-    const busy = listening({ atOnce: 1 })
-    const others = Array.from({ length: 2 }, () => busy.permits.take(new AbortController().signal))
-    await busy.hear(word(1), windows(6))
-    expect(busy.permits.waiting).toBe(1)
-    await busy.hear(windows(20))
-    expect(busy.permits.waiting).toBe(2)
-    for (const permit of others) (await permit)()
+  test("is not begun where it would cost money", async () => {
+    const { hear, calls } = listening({ free: false })
+    await hear(word(1), windows(6))
+    expect(calls).toHaveLength(0)
+    await hear(windows(20))
+    expect(calls).toHaveLength(1)
+  })
+
+  test("is not begun while others wait, nor while half of the engine is taken", async () => {
+    for (const [atOnce, others] of [
+      [1, 2],
+      [4, 2],
+    ] as const) {
+      const { hear, calls, permits } = listening({ atOnce })
+      const taken = Array.from({ length: others }, () => permits.take(new AbortController().signal))
+      const before = permits.waiting
+      await hear(word(1), windows(6))
+      expect([calls.length, permits.waiting]).toEqual([0, before])
+      await hear(windows(20))
+      expect(calls.length + permits.waiting).toBe(before + 1)
+      for (const permit of taken) (await permit)()
+    }
   })
 })
 
