@@ -71,6 +71,16 @@ describe("pieces in hand", () => {
     expect(happened).toEqual(["abort 10", "abort 11", "grace"])
   })
 
+  test("have it once, though one of them is let go", async () => {
+    const { inHand, clock, happened, abort } = take()
+    abort(0)
+    abort(1)
+    await clock.advance(50)
+    inHand.answer(result(10))
+    await clock.advance(150)
+    expect(happened).toEqual(["abort 10", "abort 11", "result 0", "grace"])
+  })
+
   test("have it also when the last that somebody waited for is answered", async () => {
     const { inHand, clock, happened, abort } = take()
     abort(0)
