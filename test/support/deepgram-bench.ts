@@ -2,11 +2,11 @@
 import { afterEach, beforeEach, expect } from "bun:test"
 import { createDeepgram, type DeepgramOptions } from "../../src/engines/deepgram.ts"
 import type { Endpointing, Engine, EngineErrorCode, Stream, StreamOptions } from "../../src/engines/engine.ts"
-import type { EndCause, SpeechEvent } from "../../src/speech/events.ts"
+import type { EndCause, FinalEvent, SpeechEvent } from "../../src/speech/events.ts"
 import { joinTexts } from "../../src/speech/transcript.ts"
 import { type HandClock, handClock } from "./clock.ts"
-import { createLaws } from "./deepgram-laws.ts"
 import { type Call, type DeepgramUpstream, startDeepgram } from "./deepgram-upstream.ts"
+import { expectLaws } from "./event-laws.ts"
 import { type LogTap, tapLog } from "./log.ts"
 
 export const KEY = "the-secret-key"
@@ -21,19 +21,34 @@ export let tap: LogTap
 /** At `deepgram`, with `clock`. */
 export let engine: Engine
 let engines: Engine[]
+/** What every stream of the test told. */
+let tellings: Telling[]
 
-/** To be called once in a test file. Whatever a test did: no timer and no socket is left, and neither the key nor a word is in the log. */
+interface Telling {
+  readonly endpointing: boolean
+  readonly events: SpeechEvent[]
+  audioMs: number
+  /** All was read that there is. */
+  ended: boolean
+}
+
+/**
+ * To be called once in a test file. Whatever a test did: every event was lawful, no timer and no socket is left, and neither the
+ * key nor a word is in the log.
+ */
 export function useDeepgram(): void {
   beforeEach(() => {
     deepgram = startDeepgram()
     clock = handClock()
     tap = tapLog()
     engines = []
+    tellings = []
     engine = engineAt(deepgram.url)
   })
 
   afterEach(async () => {
     for (const open of engines) await open.close()
+    for (const { events, ...telling } of tellings) expectLaws(events, telling)
     expect(clock.waiting).toBe(0)
     await deepgram.emptied()
     const log = JSON.stringify(tap.lines)
@@ -63,12 +78,14 @@ export type Turn =
   | Extract<SpeechEvent, { type: "failed" | "cleared" }>
 
 export interface Listener extends Stream {
+  /** The next event, as it is. */
+  event(): Promise<SpeechEvent>
+  /** All events to come. */
+  all(): Promise<SpeechEvent[]>
   /** The next utterance that ended. */
   next(): Promise<Turn>
   /** All that will end. */
   rest(): Promise<Turn[]>
-  /** The next event, as it is. */
-  event(): Promise<SpeechEvent>
 }
 
 export const ENDPOINTING: Endpointing = { threshold: 0.5, prefixMs: 300, silenceMs: 300, maxMs: 30_000 }
@@ -76,45 +93,62 @@ export const ENDPOINTING: Endpointing = { threshold: 0.5, prefixMs: 300, silence
 export function open(from = engine, options: Partial<StreamOptions> = {}): Listener {
   const wanted = { language: "en", session: "s1", endpointing: ENDPOINTING, interims: false, words: false, ...options }
   const stream = from.open(wanted)
-  const laws = createLaws(wanted)
-  const events = stream.events[Symbol.asyncIterator]()
+  const telling: Telling = { endpointing: wanted.endpointing !== null, events: [], audioMs: 0, ended: false }
+  tellings.push(telling)
+  const iterator = stream.events[Symbol.asyncIterator]()
+  let closed = false
 
-  async function event() {
-    const { value, done } = await events.next()
-    if (done) throw new Error("the events ended")
-    laws.check(value)
+  async function heard(): Promise<SpeechEvent | undefined> {
+    const { value, done } = await iterator.next()
+    telling.ended = done === true && !closed
+    if (done) return undefined
+    telling.events.push(value)
     return value
   }
 
-  async function next(): Promise<Turn> {
-    const segments: Extract<SpeechEvent, { type: "final" }>[] = []
-    for (;;) {
-      const heard = await event()
-      if (heard.type === "failed" || heard.type === "cleared") return heard
-      if (heard.type !== "final") continue
-      segments.push(heard)
-      if (heard.end) return turnOf(segments)
+  async function heardTurn(): Promise<Turn | undefined> {
+    const segments: FinalEvent[] = []
+    for (let event = await heard(); event; event = await heard()) {
+      if (event.type === "failed" || event.type === "cleared") return event
+      if (event.type === "final") segments.push(event)
+      if (event.type === "final" && event.end) return turnOf(segments)
     }
+    return undefined
   }
 
-  async function rest() {
-    const turns: Turn[] = []
-    let segments: Extract<SpeechEvent, { type: "final" }>[] = []
-    for await (const heard of stream.events) {
-      laws.check(heard)
-      if (heard.type === "final") segments.push(heard)
-      if (heard.type === "failed" || heard.type === "cleared") turns.push(heard)
-      else if (heard.type !== "final" || !heard.end) continue
-      else turns.push(turnOf(segments))
-      segments = []
-    }
-    return turns
+  const listener: Pick<Listener, "accept" | "close" | "event" | "all" | "next" | "rest"> = {
+    accept(samples) {
+      telling.audioMs += samples.length / 16
+      stream.accept(samples)
+    },
+    close() {
+      closed = true
+      stream.close()
+    },
+    event: () => must(heard()),
+    all: () => untilEnd(heard),
+    next: () => must(heardTurn()),
+    rest: () => untilEnd(heardTurn),
   }
-
-  return Object.defineProperties({ next, rest, event } as Listener, Object.getOwnPropertyDescriptors(stream))
+  return Object.defineProperties({} as Listener, {
+    ...Object.getOwnPropertyDescriptors(stream),
+    ...Object.getOwnPropertyDescriptors(listener),
+  })
 }
 
-function turnOf(segments: readonly Extract<SpeechEvent, { type: "final" }>[]): Turn {
+async function must<T>(next: Promise<T | undefined>): Promise<T> {
+  const value = await next
+  if (value === undefined) throw new Error("the events ended")
+  return value
+}
+
+async function untilEnd<T>(next: () => Promise<T | undefined>): Promise<T[]> {
+  const all: T[] = []
+  for (let value = await next(); value !== undefined; value = await next()) all.push(value)
+  return all
+}
+
+function turnOf(segments: readonly FinalEvent[]): Turn {
   const last = segments.at(-1)!
   const spoken = segments.filter(({ text }) => text !== "")
   const { startMs } = spoken[0] ?? last

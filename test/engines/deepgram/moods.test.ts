@@ -1,53 +1,18 @@
 import { describe, expect, test } from "bun:test"
 import { realClock } from "../../../src/clock.ts"
+import { silentLog } from "../../../src/log.ts"
 import type { SpeechEvent } from "../../../src/speech/events.ts"
+import { socketUrl } from "../../support/client.ts"
 import { deepgram, ENDPOINTING, engineAt, open, useDeepgram } from "../../support/deepgram-bench.ts"
-import type { Call } from "../../support/deepgram-upstream.ts"
+import { spokenNumbers, understandMoodily } from "../../support/deepgram-moods.ts"
+import { dice, expectLawful, talk as talkToServer } from "../../support/invariants.ts"
+import { randomFrom } from "../../support/random.ts"
+import { serve } from "../../support/server.ts"
 
 useDeepgram()
 
-const WORD_SAMPLES = 1_600
-
-/** Audio in which every tenth of a second is the number of a word. */
-function spokenNumbers(from: number, to: number): Int16Array {
-  return Int16Array.from({ length: (to - from) * WORD_SAMPLES }, (_, i) => from + Math.floor(i / WORD_SAMPLES))
-}
-
-/** A Deepgram with moods: understands the numbers, cuts its finals anywhere, forgets Finalizes, and drops when it likes. */
-function understandMoodily(call: Call, random: () => number) {
-  let heard = 0
-  function tell(to: number, options: { fromFinalize?: boolean; speechFinal?: boolean; final?: boolean }) {
-    const numbers = call.audio().subarray(heard, to)
-    const text = Array.from({ length: numbers.length / WORD_SAMPLES }, (_, i) => `w${numbers[i * WORD_SAMPLES]}`).join(" ")
-    call.results(text, { start: heard / 16_000, end: to / 16_000, ...options })
-    if (options.final !== false) heard = to
-  }
-  call.onWire = () => {
-    const said = call.wire.at(-1)
-    const whole = Math.floor(call.audio().length / WORD_SAMPLES) * WORD_SAMPLES
-    if (random() < 0.1) call.speechStarted((heard + random() * (call.audio().length - heard)) / 16_000)
-    if (random() < 0.05) call.utteranceEnd(random() < 0.3 ? -1 : (heard / 16_000) * random())
-    if (random() < 0.05) call.drop()
-    else if (said === "Finalize") random() < 0.9 && tell(whole, { fromFinalize: true, speechFinal: random() < 0.5 })
-    else if (said === "CloseStream") {
-      tell(whole, {})
-      call.metadata()
-      call.close(1000)
-    } else if (random() < 0.3) tell(whole, { final: false })
-    else if (random() < 0.5)
-      tell(heard + Math.floor((random() * (whole - heard)) / WORD_SAMPLES) * WORD_SAMPLES, { speechFinal: random() < 0.3 })
-    if (random() < 0.02) call.close(1011)
-  }
-}
-
-/** The same numbers for the same seed. */
-function createRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
-  }
-}
+/** So that nobody waits for what never comes. */
+const HASTY = { redialMs: 1, graceMs: 10, stallMs: 200, pauseMs: 20, closeMs: 200 }
 
 /** Where the client said something, as the number of words spoken before it. */
 interface Order {
@@ -64,21 +29,15 @@ describe.each([
   ["without endpointing", null],
 ])("whatever Deepgram does, %s,", (_, endpointing) => {
   async function talk(seed: number, controls: boolean) {
-    const random = createRandom(seed)
+    const random = randomFrom(seed)
     deepgram.answersCloseStream = false
     deepgram.onCall = (call) => understandMoodily(call, random)
-    const timings = { redialMs: 1, graceMs: 10, stallMs: 200, pauseMs: 20 }
-    const stream = open(engineAt(deepgram.url, { clock: realClock, timings }), {
+    const stream = open(engineAt(deepgram.url, { clock: realClock, timings: HASTY }), {
       endpointing,
       interims: seed % 2 === 0,
       words: seed % 3 === 0,
     })
-    const events: SpeechEvent[] = []
-    const reading = (async () => {
-      for (;;) events.push(await stream.event())
-    })().catch((error: Error) => {
-      if (error.message !== "the events ended") throw error
-    })
+    const reading = stream.all()
     const orders: Order[] = []
     let spoken = 0
     for (let round = 0; round < 60; round++) {
@@ -100,7 +59,7 @@ describe.each([
       if (random() < 0.3) await Bun.sleep(random() * 30)
     }
     stream.finish()
-    await reading
+    const events = await reading
     for (const event of events) if (event.type === "failed") throw new Error(event.message)
     return { events, orders, spoken }
   }
@@ -136,4 +95,18 @@ describe.each([
     for (const word of lost) expect(orders.find(({ at }) => at > word)?.type).toBe("clear")
     expect(events.flatMap(wordsOf).length).toBeGreaterThan(20)
   })
+})
+
+test.each([1, 2, 3, 4])("a client in mode events sees no law broken, whatever it and Deepgram do (%i)", async (seed) => {
+  deepgram.answersCloseStream = false
+  const random = randomFrom(seed)
+  deepgram.onCall = (call) => understandMoodily(call, random)
+  const engine = engineAt(deepgram.url, { clock: realClock, timings: HASTY, log: silentLog })
+  const { server } = serve({ engine })
+  const roll = dice(seed)
+  const url = socketUrl(server.url)
+  const speech = new Uint8Array(spokenNumbers(0, 300).buffer)
+  const between = () => Bun.sleep(roll(3))
+  const talks = Array.from({ length: 3 }, () => talkToServer(url, { roll, speech, sliceBytesMax: 30_000, controlPercent: 8, between }))
+  for (const held of await Promise.all(talks)) expectLawful(held)
 })
