@@ -90,7 +90,6 @@ export function createUtterances({ endpointing, interims, words: wanted, languag
   function endSegment(heard: HeardWords | null, end: boolean, cause: EndCause, emptyTo: number) {
     const from = inOrder(heard?.startSample ?? wordsEndSample ?? begunSample ?? startSample)
     const to = Math.max(from, heard?.endSample ?? (segment === 0 ? emptyTo : from))
-    toldSample = from
     emit({
       type: "final",
       utterance,
@@ -104,9 +103,9 @@ export function createUtterances({ endpointing, interims, words: wanted, languag
       confidence: heard?.confidence ?? null,
       avgLogprob: null,
       noSpeechProb: null,
-      words: wanted ? (heard?.words ?? []).map(wordInStream) : null,
+      words: wanted ? wordsWithin(heard?.words ?? [], from, to) : null,
     })
-    toldSample = Math.max(to, toldSample)
+    toldSample = to
     nextSegment(segment + 1)
   }
 
@@ -114,12 +113,6 @@ export function createUtterances({ endpointing, interims, words: wanted, languag
     segment = index
     unsettled = null
     partial = { text: "", heardSample: 0 }
-  }
-
-  function wordInStream({ text, startSample, endSample, confidence }: HeardWords["words"][number]): Word {
-    const from = inOrder(startSample)
-    toldSample = Math.max(from, endSample)
-    return { text, startMs: msFromSamples(from), endMs: msFromSamples(toldSample), confidence }
   }
 
   function tellSpeechEnd(atSample: number) {
@@ -187,4 +180,19 @@ export function createUtterances({ endpointing, interims, words: wanted, languag
       return wordsEndSample
     },
   }
+}
+
+/** Whatever Deepgram says: in the segment, and none before the one before it. */
+function wordsWithin(words: HeardWords["words"], startSample: number, endSample: number): Word[] {
+  let atSample = startSample
+  const place = (sample: number) => {
+    atSample = Math.max(atSample, Math.min(sample, endSample))
+    return msFromSamples(atSample)
+  }
+  return words.map(({ text, startSample, endSample, confidence }) => ({
+    text,
+    startMs: place(startSample),
+    endMs: place(endSample),
+    confidence,
+  }))
 }

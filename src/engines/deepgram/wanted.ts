@@ -46,10 +46,13 @@ export function createWanted({ language, prompt, endpointing }: Pick<StreamOptio
       const next = changed(latest, changes)
       if (next === latest) return
       latest = next
+      if (waiting.at(-1)?.at === at) waiting.pop()
       waiting.push({ at, asked: next })
     },
     advance(at) {
-      while (waiting[0] && waiting[0].at <= at) asked = waiting.shift()?.asked ?? asked
+      const later = waiting.findIndex((change) => change.at > at)
+      const due = waiting.splice(0, later < 0 ? waiting.length : later)
+      asked = sameOr(asked, due.at(-1)?.asked ?? asked)
     },
   }
 }
@@ -61,6 +64,10 @@ function changed(asked: Asked, { language, prompt, endpointing }: StreamChanges)
     prompt: prompt ?? asked.prompt,
     silenceMs: asked.silenceMs === null ? null : (endpointing?.silenceMs ?? asked.silenceMs),
   }
+  return sameOr(asked, next)
+}
+
+function sameOr(asked: Asked, next: Asked): Asked {
   const same = next.language === asked.language && next.prompt === asked.prompt && next.silenceMs === asked.silenceMs
   return same ? asked : next
 }

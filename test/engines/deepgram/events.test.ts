@@ -86,6 +86,27 @@ describe("an utterance", () => {
     ])
   })
 
+  test("holds its words, wherever Deepgram puts them", async () => {
+    const stream = openWith({ words: true })
+    const call = await speak(stream, 0, 2_000)
+    const words = [
+      { start: 0.5, end: 0.9 },
+      { start: 0.2, end: 0.3 },
+      { start: 0.8, end: 5 },
+      { start: 1.2, end: 1.4 },
+    ]
+    call.results("a b c d", { end: 1.5, speechFinal: true, words })
+    const told = (await events(stream, 3)).at(-1)
+    const [startMs, endMs] = [500, 1400]
+    const places = [
+      [500, 900],
+      [900, 900],
+      [900, 1400],
+      [1400, 1400],
+    ]
+    expect(told).toMatchObject({ startMs, endMs, words: places.map(([startMs, endMs]) => ({ startMs, endMs })) })
+  })
+
   test("without a SpeechStarted begins with its first words", async () => {
     const stream = openWith({})
     const call = await speak(stream, 0, 2_000)
@@ -462,6 +483,22 @@ describe("a change", () => {
     expect(await stream.next()).toEqual(turn("Zebras graze", 0, 3_000, { cause: "max" }))
     expect(deepgram.dials).toBe(1)
     expect(call.wire).toEqual(["audio 48000"])
+  })
+
+  test("that is taken back before it came into force needs no new socket", async () => {
+    const stream = openWith({})
+    const call = await speak(stream, 0, 2_000)
+    call.results("Zebras", { end: 1 })
+    await owing(stream, 1_000)
+    stream.configure({ language: "fr" })
+    stream.configure({ language: "de" })
+    await speak(stream, 2_000, 2_500)
+    stream.configure({ language: "en" })
+    await speak(stream, 2_500, 3_000)
+    call.results("graze.", { end: 3, speechFinal: true })
+    await stream.next()
+    await speak(stream, 3_000, 4_000)
+    expect(deepgram.dials).toBe(1)
   })
 
   test("does not bring endpointing to a stream without", async () => {
