@@ -12,7 +12,7 @@ import { type Ended, finalOf } from "./final-event.ts"
 import type { Standing } from "./interims.ts"
 import type { Permits } from "./permits.ts"
 import type { Transcript } from "./transcript.ts"
-import { withPrefix } from "./units.ts"
+import { respelled, withPrefix } from "./units.ts"
 
 /**
  * How many utterances of one stream may hold or await a permit. Two, so that a client who sends the next utterance early
@@ -184,7 +184,8 @@ export function createFinals({ transcriber, permits, clock, log, session, words,
 
   /** Words that were told as standing stand: seldom the engine has thought better of them, and is then made to go on from them. */
   async function begunWith(standing: Standing, transcript: Transcript, asked: Utterance): Promise<Transcript> {
-    if (transcript.text.startsWith(standing.text)) return transcript
+    const same = respelled(standing.text, transcript.text)
+    if (same !== null) return { ...transcript, text: same }
     forcedPrefixes.inc({ engine })
     const forced = standing.draft ? await attempt({ ...asked, draft: standing.draft }).outcome : transcript
     const better = forced instanceof EngineError ? transcript : forced

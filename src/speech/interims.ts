@@ -1,11 +1,11 @@
 /**
  * What may be told of an utterance that is still being spoken: hypotheses in, the text so far and how much of it stands out
- * (LocalAgreement-2, Macháček et al. 2023: words stand once two hypotheses in a row agree on them). Pure. Knows no clock.
+ * (LocalAgreement, Liu et al. 2020: words stand once a few hypotheses in a row agree on them). Pure. Knows no clock.
  */
 import { SAMPLE_RATE_HZ, samplesFromMs } from "../audio/pcm.ts"
 import type { Draft } from "../engines/engine.ts"
 import type { Word } from "./transcript.ts"
-import { commonCount, type Unit, unitsOf } from "./units.ts"
+import { commonCount, lettersOf, type Unit, unitsOf } from "./units.ts"
 
 /** What the engine understood of a stretch of the utterance. */
 export interface Hypothesis {
@@ -43,11 +43,17 @@ export interface Agreement {
   readonly standing: Standing
 }
 
-/** A word so young may still change with what follows it: an engine hears the end of its audio badly. */
-const YOUNG_SAMPLES = samplesFromMs(600)
+/**
+ * Hypotheses that must agree. Of 36 dev clips heard every 450 ms, finals had other words than those that stood in 7 with two and
+ * in 5 with three or four, and the same words written otherwise in 10 and 5; more than three only make them stand later.
+ */
+export const AGREEING = 3
 
-/** Where the engine has no times: the word that may be broken off, and the one before it. */
-const YOUNG_UNITS = 2
+/** A word so young may still change with what follows it: an engine hears the end of its audio badly. */
+const YOUNG_SAMPLES = samplesFromMs(1000)
+
+/** Where the engine has no times: about as much. */
+const YOUNG_UNITS = 4
 
 /** From here on, what stands is not heard again. Whisper pays for a second of audio about what it pays for six tokens. */
 export const WINDOW_MAX_SAMPLES = 10 * SAMPLE_RATE_HZ
@@ -62,8 +68,9 @@ export function createAgreement(utteranceSample: number, standsUntilSample: numb
   let context = ""
   /** Of the words behind that, those that stand, as they were told. */
   let standingText = ""
-  let standingUnits: readonly string[] = []
-  let previousUnits: readonly string[] = []
+  let standingCount = 0
+  /** The words of the latest hypotheses, the last one first; of those that began where the next one will. */
+  let earlier: (readonly string[])[] = []
   let previousTokens: readonly number[] = []
   let forced: Draft | null = null
   let moved = false
@@ -77,26 +84,26 @@ export function createAgreement(utteranceSample: number, standsUntilSample: numb
   }
 
   function grow(hypothesis: Hypothesis, units: readonly Unit[], ends: readonly number[] | null) {
+    if (earlier.length < AGREEING - 1) return
     const texts = units.map(({ text }) => text)
-    const count = Math.min(commonCount(previousUnits, texts), oldCount(hypothesis, units, ends))
-    if (count <= standingUnits.length) return
-    standingUnits = texts.slice(0, count)
-    standingText = hypothesis.text.slice(0, units[count - 1]?.end ?? 0)
+    const count = Math.min(oldCount(hypothesis, units, ends), ...earlier.map((other) => commonCount(other, texts)))
+    if (count <= standingCount) return
+    standingText += hypothesis.text.slice(units[standingCount - 1]?.wordEnd ?? 0, units[count - 1]?.wordEnd ?? 0)
+    standingCount = count
     forced = moved ? null : { tokens: hypothesis.tokens, fixed: commonCount(previousTokens, hypothesis.tokens) }
   }
 
-  /** The text with what stands instead of what the engine now thinks of it. */
+  /** The text of the last so many words gives way to what stands. */
   function mended(text: string, units: readonly Unit[]): string {
-    if (units.length <= standingUnits.length) return standingText
-    return standingText + text.slice(units[standingUnits.length - 1]?.end ?? 0)
+    return units.length < standingCount ? standingText : standingText + text.slice(units[standingCount - 1]?.wordEnd ?? 0)
   }
 
   /** Leaves words that stand to the past, at the longest of the pauses between them. */
   function move({ text, words, endSample }: Hypothesis, units: readonly Unit[]) {
     if (endSample - startSample <= WINDOW_MAX_SAMPLES) return
-    if (text === "" && standingUnits.length === 0) return moveTo(endSample - WINDOW_KEPT_SAMPLES)
+    if (text === "" && standingCount === 0) return moveTo(endSample - WINDOW_KEPT_SAMPLES)
     if (words === null) return
-    const places = words.slice(0, standingUnits.length).flatMap(({ endMs }, index) => {
+    const places = words.slice(0, standingCount).flatMap(({ endMs }, index) => {
       const next = words[index + 1]
       const cutSample = startSample + samplesFromMs((endMs + (next?.startMs ?? endMs)) / 2)
       return next && cutSample <= endSample - WINDOW_KEPT_SAMPLES ? [{ count: index + 1, cutSample, gapMs: next.startMs - endMs }] : []
@@ -105,12 +112,18 @@ export function createAgreement(utteranceSample: number, standsUntilSample: numb
     const [first, ...others] = late
     if (!first) return
     const best = others.reduce((best, place) => (place.gapMs >= best.gapMs ? place : best), first)
-    const cut = units[best.count]?.start ?? text.length
-    context += text.slice(0, cut)
-    standingText = standingText.slice(cut)
-    standingUnits = standingUnits.slice(best.count)
-    previousUnits = previousUnits.slice(best.count)
+    leave(best.count, text, units)
+    standingCount -= best.count
+    earlier = earlier.map((other) => other.slice(best.count))
     moveTo(best.cutSample)
+  }
+
+  /** So many words are context from now on. Of the last that stands the punctuation and the space behind it begin to stand as well. */
+  function leave(count: number, text: string, units: readonly Unit[]) {
+    const whole = count < standingCount ? standingText : standingText + text.slice(units[count - 1]?.wordEnd ?? 0, units[count]?.start)
+    const cut = unitsOf(whole)[count]?.start ?? whole.length
+    context += whole.slice(0, cut)
+    standingText = whole.slice(cut)
   }
 
   function moveTo(sample: number) {
@@ -123,14 +136,14 @@ export function createAgreement(utteranceSample: number, standsUntilSample: numb
   return {
     hear(hypothesis) {
       const units = unitsOf(hypothesis.text)
-      const texts = units.map(({ text }) => text)
       const { words } = hypothesis
       const ends = words && words.length === units.length ? words.map(({ endMs }) => startSample + samplesFromMs(endMs)) : null
-      const fits = commonCount(standingUnits, texts) === standingUnits.length
+      const standing = lettersOf(standingText)
+      const fits = lettersOf(hypothesis.text.slice(0, units[standingCount - 1]?.wordEnd ?? 0)) === standing
       if (fits) grow(hypothesis, units, ends)
-      const told = context + (fits ? hypothesis.text : mended(hypothesis.text, units))
+      const told = context + mended(hypothesis.text, units)
       const stable = (context + standingText).trimEnd().length
-      previousUnits = texts
+      earlier = [units.map(({ text }) => text), ...earlier].slice(0, AGREEING - 1)
       previousTokens = hypothesis.tokens
       if (fits && (ends !== null || hypothesis.text === "")) move(hypothesis, units)
       return { text: told.trim(), stable }

@@ -6,6 +6,8 @@ export interface Unit {
   /** In UTF-16 units of the text. */
   readonly start: number
   readonly end: number
+  /** Without the punctuation behind it. */
+  readonly wordEnd: number
 }
 
 /** Scripts without spaces between words; a mark that follows a sign belongs to it. */
@@ -14,7 +16,15 @@ const SPACELESS =
 const UNIT = new RegExp(`[${SPACELESS}][\\p{M}\\p{P}ー]*|[^\\s${SPACELESS}]+`, "gu")
 
 export function unitsOf(text: string): Unit[] {
-  return Array.from(text.matchAll(UNIT), (match) => ({ text: match[0], start: match.index, end: match.index + match[0].length }))
+  return Array.from(text.matchAll(UNIT), ({ 0: unit, index: start }) => {
+    const word = unit.replace(/[^\p{L}\p{N}]+$/u, "")
+    return { text: unit, start, end: start + unit.length, wordEnd: start + (word.length || unit.length) }
+  })
+}
+
+/** What is left of a text when it is spoken: lower case, no punctuation, no spaces. */
+export function lettersOf(text: string): string {
+  return text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "")
 }
 
 /** How many values both rows begin with. */
@@ -22,6 +32,20 @@ export function commonCount<Value>(one: readonly Value[], other: readonly Value[
   const most = Math.min(one.length, other.length)
   for (let index = 0; index < most; index++) if (one[index] !== other[index]) return index
   return most
+}
+
+/** `text` with its beginning written as `prefix`, if these are the same letters; else null. */
+export function respelled(prefix: string, text: string): string | null {
+  if (text.startsWith(prefix)) return text
+  const letters = lettersOf(prefix)
+  if (!lettersOf(text).startsWith(letters)) return null
+  let end = 0
+  for (let count = 0; count < letters.length; ) {
+    const sign = String.fromCodePoint(text.codePointAt(end) as number)
+    count += lettersOf(sign).length
+    end += sign.length
+  }
+  return prefix + text.slice(end)
 }
 
 /** So many words at the end of a beginning are looked for in the text that should begin with it. */
@@ -32,31 +56,23 @@ const OVERLAP_UNITS = 3
  * words where it has other ones.
  */
 export function withPrefix(prefix: string, text: string): string {
-  if (text.startsWith(prefix)) return text
+  const same = respelled(prefix, text)
+  if (same !== null) return same
   const units = unitsOf(text)
-  const said = unitsOf(prefix).map((unit) => bare(unit.text))
-  const last =
-    units[
-      placeAfter(
-        said,
-        units.map((unit) => bare(unit.text)),
-      ) - 1
-    ]
-  return last ? `${prefix}${text.slice(last.end)}` : prefix
+  const said = unitsOf(prefix).map((unit) => lettersOf(unit.text))
+  const heard = units.map((unit) => lettersOf(unit.text))
+  const last = units[placeAfter(said, heard) - 1]
+  return last ? `${prefix}${text.slice(last.wordEnd)}` : prefix
 }
 
 /** How many of the units belong to the beginning that was said. */
-function placeAfter(said: readonly string[], units: readonly string[]): number {
+function placeAfter(said: readonly string[], heard: readonly string[]): number {
   for (let length = Math.min(OVERLAP_UNITS, said.length); length > 0; length--) {
     const tail = said.slice(-length)
-    const ends = units
+    const ends = heard
       .map((_, index) => index + 1)
-      .filter((end) => end >= length && commonCount(tail, units.slice(end - length, end)) === length)
+      .filter((end) => end >= length && commonCount(tail, heard.slice(end - length, end)) === length)
     if (ends.length > 0) return ends.reduce((best, end) => (Math.abs(end - said.length) < Math.abs(best - said.length) ? end : best))
   }
-  return Math.min(said.length, units.length)
-}
-
-function bare(unit: string): string {
-  return unit.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "")
+  return Math.min(said.length, heard.length)
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { SAMPLE_RATE_HZ, samplesFromMs } from "../../src/audio/pcm.ts"
-import { createAgreement, type Hypothesis, WINDOW_MAX_SAMPLES } from "../../src/speech/interims.ts"
+import { AGREEING, type Agreed, type Agreement, createAgreement, type Hypothesis, WINDOW_MAX_SAMPLES } from "../../src/speech/interims.ts"
 
 const seconds = (count: number) => count * SAMPLE_RATE_HZ
 
@@ -12,61 +12,74 @@ function heard(text: string, { from = 0, startSample = 0, times = true } = {}): 
   return { text, tokens, words: times ? words : null, startSample, endSample: startSample + samplesFromMs(from + texts.length * 500 + 500) }
 }
 
+/** The same again and again, as often as makes words stand; returns what the last time told. */
+function hearOften(agreement: Agreement, hypothesis: Hypothesis, times = AGREEING): Agreed {
+  const told = Array.from({ length: times }, () => agreement.hear(hypothesis))
+  return told.at(-1) as Agreed
+}
+
+const standingOf = ({ text, stable }: Agreed) => text.slice(0, stable)
+
 const never = Number.POSITIVE_INFINITY
 
 describe("what stands of an utterance", () => {
-  test("is nothing after one hypothesis", () => {
+  test(`is nothing before ${AGREEING} hypotheses`, () => {
     const agreement = createAgreement(0, never)
-    expect(agreement.hear(heard("one two three four"))).toEqual({ text: "one two three four", stable: 0 })
+    for (let count = 1; count < AGREEING; count++) {
+      expect(agreement.hear(heard("one two three four"))).toEqual({ text: "one two three four", stable: 0 })
+    }
     expect(agreement.standing.text).toBe("")
   })
 
-  test("is what two hypotheses agree on, but for the youngest words", () => {
+  test("is what they agree on, but for the youngest words", () => {
     const agreement = createAgreement(0, never)
+    hearOften(agreement, heard("one two three four five"), AGREEING - 2)
     agreement.hear(heard("one two three fore"))
-    const { text, stable } = agreement.hear(heard("one two three four five"))
-    expect([text, text.slice(0, stable)]).toEqual(["one two three four five", "one two three"])
-    expect(agreement.hear(heard("one two three four five")).stable).toBe("one two three four".length)
+    const { text, stable } = agreement.hear(heard("one two three four five six"))
+    expect([text, text.slice(0, stable)]).toEqual(["one two three four five six", "one two three"])
+    expect(standingOf(hearOften(agreement, heard("one two three four five six"), AGREEING - 1))).toBe("one two three four five")
   })
 
   test("leaves out more words where the engine knows no times", () => {
     const agreement = createAgreement(0, never)
-    agreement.hear(heard("one two three four five", { times: false }))
-    const { text, stable } = agreement.hear(heard("one two three four five", { times: false }))
-    expect(text.slice(0, stable)).toBe("one two three")
+    const told = hearOften(agreement, heard("one two three four five six seven", { times: false }))
+    expect(standingOf(told)).toBe("one two three")
   })
 
   test("stands, also when the engine thinks better of it, and does not grow meanwhile", () => {
     const agreement = createAgreement(0, never)
-    agreement.hear(heard("one two three four five six"))
-    agreement.hear(heard("one two three four five six"))
-    expect(agreement.standing.text).toBe("one two three four five")
-    for (let count = 0; count < 2; count++) {
-      const { text, stable } = agreement.hear(heard("One too three four five six seven eight"))
-      expect(text).toBe("one two three four five six seven eight")
-      expect(stable).toBe("one two three four five".length)
+    expect(standingOf(hearOften(agreement, heard("one two three four five six seven")))).toBe("one two three four five six")
+    for (let count = 0; count < AGREEING; count++) {
+      const { text, stable } = agreement.hear(heard("One too three four five six seven eight nine"))
+      expect(text).toBe("one two three four five six seven eight nine")
+      expect(stable).toBe("one two three four five six".length)
     }
-    expect(agreement.hear(heard("one"))).toEqual({ text: "one two three four five", stable: 23 })
+    expect(agreement.hear(heard("one"))).toEqual({ text: "one two three four five six", stable: 27 })
+  })
+
+  test("grows on when the engine only writes it otherwise, and does not change its spelling", () => {
+    const agreement = createAgreement(0, never)
+    hearOften(agreement, heard("one two, three four"))
+    const told = hearOften(agreement, heard("One two. Three four, five. Six seven"))
+    expect(told.text).toBe("one two, three four, five. Six seven")
+    expect(standingOf(told)).toBe("one two, three four, five. Six")
   })
 
   test("never lies beyond the place where the utterance may yet be cut", () => {
     const agreement = createAgreement(0, seconds(1.5))
-    agreement.hear(heard("one two three four five six"))
-    const { text, stable } = agreement.hear(heard("one two three four five six seven"))
-    expect(text.slice(0, stable)).toBe("one two three")
+    expect(standingOf(hearOften(agreement, heard("one two three four five six seven")))).toBe("one two three")
     const timeless = createAgreement(0, seconds(1.5))
-    timeless.hear(heard("one two three four five six", { times: false }))
-    expect(timeless.hear(heard("one two three four five six", { times: false })).stable).toBe(0)
+    expect(hearOften(timeless, heard("one two three four five six", { times: false })).stable).toBe(0)
   })
 
   test("can be asked of the engine by the tokens on which both agreed", () => {
     const agreement = createAgreement(0, never)
     expect(agreement.draft).toBeNull()
-    agreement.hear(heard("one two three fore"))
-    const second = heard("one two three four five")
-    agreement.hear(second)
-    expect(agreement.draft).toEqual({ tokens: second.tokens, fixed: 0 })
-    expect(agreement.standing).toEqual({ text: "one two three", draft: { tokens: second.tokens, fixed: 3 } })
+    hearOften(agreement, heard("one two three four fife"), AGREEING - 1)
+    const last = heard("one two three four five six")
+    agreement.hear(last)
+    expect(agreement.draft).toEqual({ tokens: last.tokens, fixed: 0 })
+    expect(agreement.standing).toEqual({ text: "one two three four", draft: { tokens: last.tokens, fixed: 4 } })
   })
 })
 
@@ -75,8 +88,7 @@ describe("a long utterance", () => {
 
   test("is heard again only from a pause between words that stand, and its text stays whole", () => {
     const agreement = createAgreement(1600, never)
-    agreement.hear(heard(long.join(" "), { startSample: 1600 }))
-    const before = agreement.hear(heard(long.join(" "), { startSample: 1600 }))
+    const before = hearOften(agreement, heard(long.join(" "), { startSample: 1600 }))
     expect(before.text.slice(0, before.stable)).toBe(long.slice(0, 23).join(" "))
     expect(agreement.startSample).toBeGreaterThan(1600)
     expect(agreement.draft).toBeNull()
@@ -109,8 +121,7 @@ describe("a long utterance", () => {
     const words = signs.map((text, index) => ({ text, startMs: index * 500, endMs: index * 500 + 400, confidence: 1 }))
     const hypothesis = { text: signs.join(""), tokens: [1], words, startSample: 0, endSample: seconds(13) }
     const agreement = createAgreement(0, never)
-    agreement.hear(hypothesis)
-    agreement.hear(hypothesis)
+    hearOften(agreement, hypothesis)
     expect(agreement.context).not.toBe("")
     expect(agreement.context).not.toContain(" ")
     const kept = agreement.context.length

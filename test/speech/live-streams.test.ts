@@ -1,5 +1,5 @@
 /** Continuous streams over a lifted transcriber, by property: whatever the slices, the pace and the moments of commands. */
-import { describe, expect, test } from "bun:test"
+import { describe, expect, setDefaultTimeout, test } from "bun:test"
 import { joinSamples, msFromSamples } from "../../src/audio/pcm.ts"
 import type { Endpointing, Stream } from "../../src/engines/engine.ts"
 import { silentLog } from "../../src/log.ts"
@@ -12,6 +12,9 @@ import { answersToCommits, expectLaws, terminators } from "../support/event-laws
 import { randomFrom } from "../support/random.ts"
 import { type Hearing, spokenTranscriber, wordSound } from "../support/spoken.ts"
 
+/** A second alone; other tests may share the machine. */
+setDefaultTimeout(60_000)
+
 /** What a client does, in order. */
 interface Step {
   /** `lower`: ask for less silence. */
@@ -19,15 +22,15 @@ interface Step {
   readonly samples?: Int16Array
 }
 
-const usual: Endpointing = { threshold: 0.5, prefixMs: 300, silenceMs: 400, maxMs: 3_000 }
+const usual: Endpointing = { threshold: 0.5, prefixMs: 300, silenceMs: 400, maxMs: 6_000 }
 
 /** Words and silences of all lengths; commands between them and in the middle of them. */
 function talk(random: () => number, commands: number): Step[] {
   let word = 0
   const steps: Step[] = []
-  for (let turn = 0; turn < 60; turn++) {
+  for (let turn = 0; turn < 90; turn++) {
     const silent = random() < 0.4
-    const count = Math.floor(silent ? random() ** 4 * 24_000 : 1600 + random() * 6000)
+    const count = Math.floor(silent ? random() ** 6 * 24_000 : 1600 + random() * 6000)
     const samples = silent ? new Int16Array(count) : wordSound(word++, count)
     const cut = Math.floor(random() * count)
     const luck = random()
@@ -99,7 +102,7 @@ async function read(stream: Stream, events: SpeechEvent[]) {
 
 const nothing = { pending: 0, taken: 0, waiting: 0, timers: 0, ears: 0 }
 
-const seeds = Array.from({ length: 60 }, (_, index) => index + 1)
+const seeds = Array.from({ length: 40 }, (_, index) => index + 1)
 
 /** What must not depend on slices and pace. */
 const lasting = (events: readonly SpeechEvent[]) => events.filter((event) => event.type !== "partial" && event.type !== "speech_end")
@@ -116,7 +119,7 @@ describe("any talk in any slices", () => {
         const closesBefore = random() < 0.3 ? { closesBefore: Math.floor(random() * steps.length) } : {}
         const hearing = { answerMs: random() * 1500, mishears: 0.1, fails: 0.1, overloaded: 0.2, times: random() < 0.5 }
         const { events, commits, left, frozen, audioMs, running } = await play(steps, {
-          endpointing,
+          endpointing: endpointing && { ...endpointing, maxMs: seed % 3 === 0 ? 2_000 : 12_000 },
           interims: true,
           hearing,
           seed,
@@ -136,7 +139,7 @@ describe("any talk in any slices", () => {
       }
       // The runs must have met what they are about.
       expect(met.partial).toBeGreaterThan(100)
-      expect(met.stable).toBeGreaterThan(50)
+      expect(met.stable).toBeGreaterThan(10)
       expect(met.failed).toBeGreaterThan(10)
       expect(met.cleared).toBeGreaterThan(10)
       expect(met.final).toBeGreaterThan(100)
@@ -145,7 +148,7 @@ describe("any talk in any slices", () => {
     })
 
     test(`${how} gives the same finals for every slicing and pace, with interims and without`, async () => {
-      for (const seed of seeds.slice(0, 20)) {
+      for (const seed of seeds.slice(0, 12)) {
         const steps = talk(randomFrom(seed), 0.15)
         const one = await play(steps, { endpointing, interims: false, seed })
         const other = await play(steps, { endpointing, interims: true, hearing: { answerMs: 900, overloaded: 0.3 }, seed: seed + 1000 })
@@ -156,7 +159,7 @@ describe("any talk in any slices", () => {
   }
 
   test("with endpointing loses and doubles no word, also where a long utterance is cut", async () => {
-    for (const seed of seeds.slice(0, 20)) {
+    for (const seed of seeds.slice(0, 12)) {
       const random = randomFrom(seed)
       const sounds = Array.from({ length: 60 }, (_, index) => [
         wordSound(index, 3000 + Math.floor(random() * 4000)),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { unitsOf, withPrefix } from "../../src/speech/units.ts"
+import { respelled, unitsOf, withPrefix } from "../../src/speech/units.ts"
 
 const texts = (text: string) => unitsOf(text).map((unit) => unit.text)
 
@@ -20,6 +20,19 @@ describe("the units of a text", () => {
   })
 })
 
+describe("a text respelled", () => {
+  test("takes the spelling of its beginning from the prefix, and keeps its words", () => {
+    expect(respelled("One, two", "one two. Three")).toBe("One, two. Three")
+    expect(respelled("said grant line had", "Said Grantline had learned")).toBe("said grant line had learned")
+    expect(respelled("one", "one")).toBe("one")
+  })
+
+  test("is none if the words are others", () => {
+    expect(respelled("one two", "one too three")).toBeNull()
+    expect(respelled("one two", "one")).toBeNull()
+  })
+})
+
 describe("a text made to begin with a prefix", () => {
   test("stays what it is if it does so already", () => {
     expect(withPrefix("one two", "one two three")).toBe("one two three")
@@ -27,7 +40,7 @@ describe("a text made to begin with a prefix", () => {
   })
 
   test("goes on behind the same words, however many others stand before them", () => {
-    expect(withPrefix("one pound of lobster", "1 lb of Lobster, and butter")).toBe("one pound of lobster and butter")
+    expect(withPrefix("one pound of lobster", "1 lb of Lobster, and butter")).toBe("one pound of lobster, and butter")
     expect(withPrefix("it is going to", "it's going to rain")).toBe("it is going to rain")
   })
 
