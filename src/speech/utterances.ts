@@ -170,7 +170,7 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
     if (!open) return
     const { utterance, startSample } = open
     if (endpointing) queue.push({ type: "speech_end", utterance, atMs: msFromSamples(atSample) })
-    if (open.speculation?.endSample !== endSample) dropSpeculation()
+    // Between a pause and its end nothing was said, so both end their audio at the same sample.
     const { asked, attempt } = open.speculation ?? { asked: askedOf(open, endSample), attempt: null }
     if (attempt) speculations.inc({ engine, outcome: "used" })
     finals.end({ utterance, cause, startSample, endSample }, asked, { tried: attempt, standing: partials?.end() ?? null })

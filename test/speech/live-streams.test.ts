@@ -112,12 +112,18 @@ describe("any talk in any slices", () => {
     const how = endpointing ? "with endpointing" : "without endpointing"
 
     test(`${how} keeps the laws of events, whatever fails, is commanded or breaks off`, async () => {
-      const met = { partial: 0, failed: 0, cleared: 0, final: 0, stable: 0, closed: 0, max: 0 }
+      const met = { partial: 0, failed: 0, cleared: 0, final: 0, stable: 0, closed: 0, max: 0, forced: 0 }
       for (const seed of seeds) {
         const random = randomFrom(seed)
         const steps = talk(random, 0.2)
         const closesBefore = random() < 0.3 ? { closesBefore: Math.floor(random() * steps.length) } : {}
-        const hearing = { answerMs: random() * 1500, mishears: 0.1, fails: 0.1, overloaded: 0.2, times: random() < 0.5 }
+        const hearing = {
+          answerMs: random() * 1500,
+          mishears: (index: number) => index % 9 === 4,
+          fails: 0.1,
+          overloaded: 0.2,
+          times: random() < 0.5,
+        }
         const { events, commits, left, frozen, audioMs, running } = await play(steps, {
           endpointing: endpointing && { ...endpointing, maxMs: seed % 3 === 0 ? 2_000 : 12_000 },
           interims: true,
@@ -134,12 +140,14 @@ describe("any talk in any slices", () => {
           if (event.type in met) met[event.type as "partial"]++
           if (event.type === "partial" && event.stable > 0) met.stable++
           if (event.type === "final" && event.cause === "max") met.max++
+          if (event.type === "final" && /w\d{5}/.test(event.text)) met.forced++
         }
         if (!ended) met.closed++
       }
       // The runs must have met what they are about.
       expect(met.partial).toBeGreaterThan(100)
       expect(met.stable).toBeGreaterThan(10)
+      expect(met.forced).toBeGreaterThan(0)
       expect(met.failed).toBeGreaterThan(10)
       expect(met.cleared).toBeGreaterThan(10)
       expect(met.final).toBeGreaterThan(100)

@@ -43,8 +43,8 @@ export interface Hearing {
   readonly random: () => number
   /** Answers take up to so long. */
   readonly answerMs: number
-  /** Chance that an interim mishears a word. */
-  readonly mishears?: number
+  /** The words that interims mishear, each time alike. */
+  readonly mishears?: (index: number) => boolean
   /** Chance that a call fails. */
   readonly fails?: number
   /** Chance that an interim finds no room. */
@@ -59,16 +59,16 @@ export interface SpokenTranscriber extends Transcriber {
   readonly runningNow: number
 }
 
-/** A misheard word reads as one of its own. */
+/** So much higher is the number of a word that was misheard. */
 const MISHEARD = 10_000
 
 export function spokenTranscriber(hearing: Hearing): SpokenTranscriber {
-  const { clock, random, answerMs, mishears = 0, fails = 0, overloaded = 0, times = true } = hearing
+  const { clock, random, answerMs, mishears = () => false, fails = 0, overloaded = 0, times = true } = hearing
   const asked: Utterance[] = []
   let runningNow = 0
 
   function understand({ samples, interim, draft, language }: Utterance): Transcript {
-    const heard = wordsIn(samples).map((word) => (interim && random() < mishears ? { ...word, index: word.index + MISHEARD } : word))
+    const heard = wordsIn(samples).map((word) => (interim && mishears(word.index) ? { ...word, index: word.index + MISHEARD } : word))
     for (let index = 0; draft && index < draft.fixed; index++) {
       heard[index] = { startSample: 0, endSample: 0, ...heard[index], index: draft.tokens[index] as number }
     }
