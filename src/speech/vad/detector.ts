@@ -118,7 +118,7 @@ export function createVoiceActivityDetector({ command, env, cacheDirs, clock = r
       const answer = await process.hear(message)
       if (!answer) return answeredAny
       answeredAny = true
-      if (!closed) gathering.answer(answer)
+      gathering.answer(answer)
     }
   }
 

@@ -31,7 +31,7 @@ export interface Gathering {
   readonly waiting: boolean
   /** The message without an answer: made of what waits, unless there is one already. Undefined if nothing waits. */
   message(): Windows | undefined
-  /** Hands out what the message was answered with, and forgets the message. */
+  /** Hands out what the message was answered with, and forgets the message. Ignored after `end`. */
   answer(probabilities: Probabilities): void
   /** Ends every stream: it hears nothing more but this error, if there is one. */
   end(error?: unknown): void
@@ -70,7 +70,7 @@ export function createGathering(onWaiting: () => void): Gathering {
       return sent?.message
     },
     answer({ probabilities, states }) {
-      if (!sent) throw new Error("an answer came without a message")
+      if (!sent) return
       const { message, from } = sent
       sent = undefined
       let at = 0

@@ -1,8 +1,9 @@
-import { afterEach, describe, expect, test } from "bun:test"
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { EngineError } from "../../../src/engines/engine.ts"
+import { type Log, silentLog } from "../../../src/log.ts"
 import { vadRestarts, vadWindowsWaiting } from "../../../src/metrics.ts"
 import { createVoiceActivityDetector, type DetectorOptions } from "../../../src/speech/vad/detector.ts"
 import { type VoiceActivityDetector, WINDOW_SAMPLES } from "../../../src/speech/vad/vad.ts"
@@ -10,6 +11,9 @@ import { clip } from "../../support/clips.ts"
 import { handClock } from "../../support/clock.ts"
 import { tapLog } from "../../support/log.ts"
 import { COMPANY, DIE, DIE_ONCE, HANG_ONCE } from "../../support/scripted-vad.ts"
+
+/** Processes start slowly on a busy machine. */
+setDefaultTimeout(30_000)
 
 const ROOT = join(import.meta.dir, "../../..")
 const READY = "voice activity process ready"
@@ -199,7 +203,10 @@ describe("streams of voice activity", () => {
     const { vad } = scripted()
     await vad.ready()
     const streams = Array.from({ length: 10 }, () => listen(vad))
-    for (const { accept } of streams) accept(windows(COMPANY, COMPANY))
+    for (const { accept } of streams) {
+      accept(windows(COMPANY, COMPANY))
+      await Promise.resolve()
+    }
     for (const { heard } of streams) expect(await heard(2)).toEqual([10_020, 10_020])
     const [long] = streams
     long?.accept(windows(...Array(10).fill(COMPANY)))
@@ -233,7 +240,7 @@ describe("streams of voice activity", () => {
     const [closed, other] = [listen(vad), listen(vad)]
     closed.accept(windows(...Array(20).fill(1)))
     other.accept(windows(1))
-    await new Promise(setImmediate)
+    while ((await windowsWaiting()) === 21) await new Promise(setImmediate)
     closed.close()
     closed.close()
     closed.accept(windows(1))
@@ -281,10 +288,24 @@ describe("a voice activity process", () => {
     stream.accept(windows(1, HANG_ONCE))
     await until(() => existsSync(join(dir, "hung")))
     await clock.advance(9_999)
-    expect(tap.lines.filter(({ event }) => event === ENDED)).toEqual([])
+    expect(clock.waiting).toBe(1)
     await clock.advance(1)
     expect(await tap.seen(ENDED)).toMatchObject({ cause: "timeout" })
     expect(await stream.heard(2)).toEqual([1, HANG_ONCE + 1])
+  })
+
+  test("that dies now and then, with answers between, is never waited for", async () => {
+    const { vad, tap } = scripted()
+    const stream = listen(vad)
+    for (let round = 1; round <= 5; round++) {
+      stream.accept(windows(10 * round))
+      await stream.heard(round)
+      process.kill((await tap.seen(READY, round)).pid as number, "SIGKILL")
+      await tap.seen(ENDED, round)
+    }
+    stream.accept(windows(60))
+    expect(await stream.heard(6)).toEqual([10, 21, 32, 43, 54, 65])
+    expect(tap.lines.filter(({ event }) => event === BACKS_OFF)).toEqual([])
   })
 
   test("that does not load within a minute is killed", async () => {
@@ -353,6 +374,23 @@ describe("a voice activity process", () => {
 })
 
 const says = ({ code, message }: EngineError) => `${code}: ${message}`
+
+test("a detector can be closed while its process waits for its restart", async () => {
+  const { vad, clock, tap } = scripted()
+  listen(vad).accept(windows(DIE))
+  await tap.seen(BACKS_OFF)
+  await vad.close()
+  expect(clock.waiting).toBe(0)
+})
+
+test("a detector can be closed in the moment its process is ready", async () => {
+  const closing = Promise.withResolvers<void>()
+  const log: Log = { ...silentLog, info: (event) => event === READY && closing.resolve(vad.close()) }
+  const { vad } = openDetector({ command: [process.execPath, join(ROOT, "test/support/scripted-vad.ts")], log })
+  await expect(vad.ready()).rejects.toMatchObject({ code: "aborted" })
+  await closing.promise
+  await expect(vad.ready()).rejects.toMatchObject({ code: "aborted" })
+})
 
 async function until(condition: () => boolean) {
   while (!condition()) await new Promise(setImmediate)

@@ -1,4 +1,4 @@
-import { beforeAll, expect, test } from "bun:test"
+import { beforeAll, expect, setDefaultTimeout, test } from "bun:test"
 import modelPath from "@ricky0123/vad-web/dist/silero_vad_v5.onnx" with { type: "file" }
 import { joinSamples } from "../../../src/audio/pcm.ts"
 import { prepareOrt } from "../../../src/binary/native.ts"
@@ -7,6 +7,9 @@ import type { Silero } from "../../../src/speech/vad/silero.ts"
 import { WINDOW_SAMPLES } from "../../../src/speech/vad/vad.ts"
 import { createWaitingWindows } from "../../../src/speech/vad/waiting-windows.ts"
 import { clip } from "../../support/clips.ts"
+
+/** Processes start slowly on a busy machine. */
+setDefaultTimeout(30_000)
 
 const CLIPS = ["ps_sense_and_sensibility_01_austen_64kb-0930", "ps_sense_and_sensibility_01_austen_64kb-0870"]
 const WINDOWS = 80
