@@ -2,6 +2,9 @@
  * What every dialect is: a translator between one wire's messages and the speech vocabulary. A dialect knows no socket, no
  * engine and no clock; it keeps no audio (at most the half sample that a message broke off in, and what a resampler needs of
  * the last milliseconds). One per client.
+ *
+ * Time comes in as `nowMs`: ms since the session began, never falling, and standing still while the server does not read from
+ * the client on purpose, so that silence of our doing is nobody's fault.
  */
 import type { StreamChanges, StreamOptions } from "../engines/engine.ts"
 import type { SpeechEvent } from "../speech/events.ts"
@@ -25,7 +28,10 @@ export type Command =
 
 /** What a dialect may tell of its session. */
 export interface SessionFacts {
+  /** The request's id too (Asking.requestId). */
   readonly session: string
+  /** When it began, ms since 1970. For timestamps on the wire only. */
+  readonly unixMs: number
   /** As Engine.model, so it may change until the engine is ready. */
   readonly model: string
 }
@@ -49,15 +55,24 @@ export interface Dialect {
    * What a binary message asks for, in order; may be nothing. MUST NOT keep `bytes`: the socket may use them again. Of a
    * message that takes long to read it gives an iterator, whose steps are short; the next message is read after its last one.
    */
-  readBytes(bytes: Uint8Array): readonly Command[] | Iterator<Command>
+  readBytes(bytes: Uint8Array, nowMs: number): readonly Command[] | Iterator<Command>
   /** The same for a text message; a text that this wire does not know asks for nothing, or says so. */
-  readText(text: string): readonly Command[]
+  readText(text: string, nowMs: number): readonly Command[] | Iterator<Command>
   /** The text frames that tell the client of an event, in order; may be none. */
-  write(event: SpeechEvent): readonly string[]
+  write(event: SpeechEvent, nowMs: number): readonly string[]
+  /**
+   * When `wake` is to be called next, unless another call comes first; null for not at all. Looked at after each call of this
+   * dialect, so it may move at any of them. A dialect without deadlines leaves both out.
+   */
+  readonly wakeAtMs?: number | null
+  /** Called once `wakeAtMs` has come (`nowMs` is never before it), but not after `finish`. MUST move `wakeAtMs` on. */
+  wake?(nowMs: number): readonly Command[]
   /** Text frames after the last event of a finished stream; the close follows. */
   finished(totals: SessionTotals): readonly string[]
   /** Text frames that tell why the connection ends; its close follows. `message` is one line for a developer. */
   fail(fault: Fault, message: string): readonly string[]
+  /** The close that follows `fail`, where this wire has its own; else 1009 for `message_too_big` and 1011. */
+  closing?(fault: Fault): { readonly code: number; readonly reason: string } | undefined
   /** Idempotent: frees what reads the audio. Nothing is asked of it afterwards. */
   close(): void
 }

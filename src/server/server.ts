@@ -7,10 +7,10 @@ import type { Engine, Language } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { refusals } from "../metrics.ts"
 import { collectProcessMetrics, metricsPage, watchReadiness } from "./health.ts"
-import { type Mode, parseQuery } from "./query.ts"
+import { type Mode, parseQuery } from "../dialects/query.ts"
 import { type Admitted, createSockets } from "./sockets.ts"
 
-export type { Mode } from "./query.ts"
+export type { Mode } from "../dialects/query.ts"
 
 export interface ServerOptions {
   readonly host: string

@@ -12,7 +12,7 @@ import type { Log } from "../log.ts"
 import { audioSeconds, sessionsOpen } from "../metrics.ts"
 import { drainAll } from "./drain.ts"
 import { createLiveness } from "./liveness.ts"
-import type { Mode, Wishes } from "./query.ts"
+import type { Mode, Wishes } from "../dialects/query.ts"
 import { createSession, type Session } from "./session.ts"
 
 /** The longest message taken, inclusive: what the replaced service took. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { DEFAULT_CONFIG } from "../../src/dialects/config.ts"
-import { parseQuery } from "../../src/server/query.ts"
+import { parseQuery } from "../../src/dialects/query.ts"
 
 const defaults = { mode: "utterance", language: "en" } as const
 const nothingSaid = { mode: "utterance", config: { ...DEFAULT_CONFIG, language: "en" } } as const

@@ -2,8 +2,9 @@
  * What a client may say in the URL of `/api/v1/ws`. Pure: text in, wishes or one clear fault out. Unknown parameters are
  * ignored, as other services behind the same URL may know them; `model` is one of them, for this server has one model.
  */
-import { CONFIG_NAMES, type Config, DEFAULT_CONFIG, withWishes } from "../dialects/config.ts"
+
 import type { Language } from "../engines/engine.ts"
+import { CONFIG_NAMES, type Config, DEFAULT_CONFIG, withWishes } from "./config.ts"
 
 /**
  * `utterance`: each binary message is one whole utterance, answered by one text. `frames`: binary messages are slices of a
