@@ -110,3 +110,25 @@ export const forcedPrefixes = new Counter({
   labelNames: ["engine"],
   registers,
 })
+export const requests = new Counter({
+  name: "xrx_stt_requests_total",
+  help: "HTTP requests answered, by door and status",
+  labelNames: ["door", "status"],
+  registers,
+})
+export const requestsOpen = new Gauge({
+  name: "xrx_stt_requests_open",
+  help: "HTTP requests in work now, by door",
+  labelNames: ["door"],
+  registers,
+})
+export const uploadBytesHeld = new Gauge({
+  name: "xrx_stt_upload_bytes_held",
+  help: "Bytes of request bodies that lie in memory whole",
+  registers,
+})
+export const recordingsWaiting = new Gauge({
+  name: "xrx_stt_recordings_waiting",
+  help: "Recordings that wait for their turn to be decoded and heard",
+  registers,
+})

@@ -3,14 +3,17 @@
  * Knows no engine by name and nothing of what is said.
  */
 import { type Clock, realClock } from "../clock.ts"
+import type { Defaults, HttpDoor, Refusal, SocketDoor } from "../dialects/door.ts"
+import { HTTP_DOORS, SOCKET_DOORS } from "../dialects/index.ts"
+import type { Mode } from "../dialects/query.ts"
 import type { Engine, Language } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
-import { refusals } from "../metrics.ts"
+import { createCalls } from "./calls.ts"
+import { type Answer, createDoors, isReading } from "./doors.ts"
 import { collectProcessMetrics, metricsPage, watchReadiness } from "./health.ts"
-import { type Mode, parseQuery } from "../dialects/query.ts"
+import { createRecordings, noRecordings, RECORDING_SECONDS_MAX, type RecordingEngine } from "./recordings.ts"
 import { type Admitted, createSockets } from "./sockets.ts"
-
-export type { Mode } from "../dialects/query.ts"
+import { createUploads, UPLOAD_LIMITS, type UploadLimits } from "./uploads.ts"
 
 export interface ServerOptions {
   readonly host: string
@@ -19,6 +22,8 @@ export interface ServerOptions {
   /** PEM text. Without it the wire is plain. */
   readonly tls?: { readonly cert: string; readonly key: string }
   readonly engine: Engine
+  /** Unset where the provider only hears live streams: recordings are then refused. */
+  readonly recordings?: RecordingEngine
   /** For clients that do not say `?mode=`. */
   readonly mode: Mode
   /** For clients that do not say `?language=`. */
@@ -28,7 +33,14 @@ export interface ServerOptions {
   readonly maxSessions: number
   /** Whose pages may connect; unset lets all in. A request without an Origin does not come from a page and passes. */
   readonly allowedOrigins?: readonly string[]
+  /** Default: every dialect there is. */
+  readonly socketDoors?: readonly SocketDoor[]
+  readonly httpDoors?: readonly HttpDoor[]
+  /** Default: UPLOAD_LIMITS. */
+  readonly uploads?: UploadLimits
   readonly clock?: Clock
+  /** Ms since 1970, for timestamps on the wire. */
+  readonly unixNow?: () => number
   readonly log: Log
 }
 
@@ -43,71 +55,58 @@ export interface RunningServer {
   stop(): Promise<void>
 }
 
-const SOCKET_PATH = "/api/v1/ws"
+/** After which a refused client may try again. */
+const RETRY_AFTER_SECONDS = 1
 
-/** Seconds after which a refused client may try again. */
-const RETRY_AFTER_SECONDS = "1"
+/** How often a server that leaves looks whether its last answers are out. */
+const FLUSH_LOOK_MS = 10
 
 /** The engine stays the caller's: it is not closed here. */
 export function startServer(options: ServerOptions): RunningServer {
-  const { engine, maxSessions, clock = realClock, log } = options
+  const { engine, maxSessions, clock = realClock, unixNow = Date.now, log } = options
+  const { socketDoors = SOCKET_DOORS, httpDoors = HTTP_DOORS, uploads: limits = UPLOAD_LIMITS } = options
   const sockets = createSockets({ engine, minReplyMs: options.minReplyMs, clock, log })
+  const defaults = defaultsOf(options)
+  const uploads = createUploads(limits, clock)
+  const calls = createCalls({ defaults, uploads, recordingsFor: recordingsOf(options, limits.bytesMax, clock), clock, log })
+  const { allowedOrigins } = options
+  const doors = createDoors({ socketDoors, httpDoors, defaults, calls, whyNoSocket, whyNobody, allowedOrigins, unixNow })
   const readiness = watchReadiness(engine)
   collectProcessMetrics()
   let draining = false
 
-  /** Why a whole class of newcomers is turned away now, if it is. */
-  function whyClosed(): { reason: string; text: string } | undefined {
-    if (draining) return { reason: "draining", text: "shutting down" }
-    if (sockets.count >= maxSessions) return { reason: "full", text: `full: ${maxSessions} sessions are open` }
-    return undefined
+  function whyNobody(): Refusal | undefined {
+    if (!draining) return undefined
+    return { reason: "draining", status: 503, message: "shutting down", retryAfterSeconds: RETRY_AFTER_SECONDS }
+  }
+
+  function whyNoSocket(): Refusal | undefined {
+    if (draining || sockets.count < maxSessions) return whyNobody()
+    return { reason: "full", status: 503, message: `full: ${maxSessions} sessions are open`, retryAfterSeconds: RETRY_AFTER_SECONDS }
   }
 
   async function readyz(): Promise<Response> {
-    const why = whyClosed()?.text ?? (await readiness.whyNot())
+    const why = whyNoSocket()?.message ?? (await readiness.whyNot())
     return why === undefined ? line(200, "ok") : line(503, `not ready: ${why}`)
   }
 
-  /** The place for every refusal before there is a socket; undefined lets the request in. */
-  function refuse(request: Request): { reason: string; response: Response } | undefined {
-    const closed = whyClosed()
-    if (closed) return { reason: closed.reason, response: line(503, closed.text, { "retry-after": RETRY_AFTER_SECONDS }) }
-    const origin = request.headers.get("origin")
-    if (origin !== null && !originAllowed(origin, options.allowedOrigins)) {
-      return { reason: "origin", response: line(403, "this origin is not allowed") }
-    }
-    return undefined
-  }
-
-  function upgrade(request: Request, query: URLSearchParams, server: Bun.Server<Admitted>): Answer {
-    if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-      return line(426, `${SOCKET_PATH} speaks WebSocket only`, { upgrade: "websocket", connection: "Upgrade" })
-    }
-    const refusal = refuse(request)
-    if (refusal) return refused(refusal.reason, refusal.response)
-    const parsed = parseQuery(query, { mode: options.mode, language: options.language })
-    if (!parsed.ok) return refused("query", line(400, parsed.fault))
-    if (server.upgrade(request, { data: parsed.wishes })) return undefined
-    return refused("handshake", line(400, "not a WebSocket handshake"))
-  }
-
-  const routes: ReadonlyMap<string, Route> = new Map<string, Route>([
-    [SOCKET_PATH, upgrade],
+  const pages = new Map<string, () => Response | Promise<Response>>([
     ["/healthz", () => line(200, "ok")],
     ["/readyz", readyz],
     ["/metrics", metricsPage],
-    ["/", () => line(200, `xrx-stt: speech to text over a WebSocket at ${SOCKET_PATH}; also /healthz, /readyz, /metrics`)],
+    ["/", () => line(200, "xrx-stt: speech to text over a WebSocket at /api/v1/ws; also /healthz, /readyz, /metrics")],
   ])
 
-  function answer(request: Request, server: Bun.Server<Admitted>): Answer {
+  function answer(request: Request, bun: Bun.Server<Admitted>): Answer {
     // Its host is whatever the client wrote.
     const url = URL.parse(request.url)
     if (!url) return line(400, "not a request that we can read")
-    const { pathname, searchParams } = url
-    const route = routes.get(pathname)
-    if (!route) return line(404, "nothing here")
-    if (request.method !== "GET" && request.method !== "HEAD") return line(405, "only GET here", { allow: "GET, HEAD" })
-    return route(request, searchParams, server)
+    const entered = doors.enter(url, request, bun)
+    if (entered !== "elsewhere") return entered
+    const page = pages.get(url.pathname)
+    if (!page) return line(404, "nothing here")
+    if (!isReading(request.method)) return line(405, "only GET here", { allow: "GET, HEAD" })
+    return page()
   }
 
   const server = Bun.serve<Admitted>({
@@ -117,6 +116,8 @@ export function startServer(options: ServerOptions): RunningServer {
     development: false,
     // Without development Bun lets several processes share a port: the second server would take half of the clients in silence.
     reusePort: false,
+    // Counted while it comes, and refused in the words of its door: see uploads.ts.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     websocket: sockets.websocket,
     fetch: answer,
     error(thrown) {
@@ -127,33 +128,44 @@ export function startServer(options: ServerOptions): RunningServer {
 
   async function stop() {
     draining = true
+    calls.stop()
     await server.stop(true)
   }
 
+  async function drain(deadlineMs: number) {
+    draining = true
+    let overdue = false
+    const deadline = Promise.withResolvers<void>()
+    const cancel = clock.after(deadlineMs, () => {
+      overdue = true
+      deadline.resolve()
+    })
+    await Promise.all([sockets.drain(deadlineMs), Promise.race([calls.idle(), deadline.promise])])
+    // Answers may still be on their way to a slow reader.
+    while (!overdue && server.pendingRequests > 0) await new Promise<void>((resolve) => void clock.after(FLUSH_LOOK_MS, resolve))
+    cancel()
+    await stop()
+  }
+
+  return { url: server.url, drain, stop }
+}
+
+function defaultsOf({ engine, mode, language }: ServerOptions): Defaults {
   return {
-    url: server.url,
-    async drain(deadlineMs) {
-      draining = true
-      await sockets.drain(deadlineMs)
-      await stop()
+    mode,
+    language,
+    provider: engine.name,
+    get model() {
+      return engine.model
     },
-    stop,
   }
 }
 
-/** Nothing, once the request has become a socket. */
-type Answer = Response | Promise<Response> | undefined
-type Route = (request: Request, query: URLSearchParams, server: Bun.Server<Admitted>) => Answer
+function recordingsOf({ recordings, engine }: ServerOptions, bytesMax: number, clock: Clock) {
+  if (!recordings) return () => noRecordings(engine.name)
+  return createRecordings(recordings, { bytesMax, secondsMax: RECORDING_SECONDS_MAX }, clock)
+}
 
 function line(status: number, text: string, headers: Record<string, string> = {}): Response {
   return new Response(`${text}\n`, { status, headers: { "content-type": "text/plain; charset=utf-8", ...headers } })
-}
-
-function refused(reason: string, response: Response): Response {
-  refusals.inc({ reason })
-  return response
-}
-
-function originAllowed(origin: string, allowed: readonly string[] | undefined): boolean {
-  return allowed === undefined || allowed.some((one) => one.toLowerCase() === origin.toLowerCase())
 }

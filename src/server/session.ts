@@ -13,6 +13,7 @@ import type { SpeechEvent } from "../speech/events.ts"
 import { createBackpressure } from "./backpressure.ts"
 import { createInbox } from "./inbox.ts"
 import { createReplies } from "./replies.ts"
+import { createWakes } from "./wakes.ts"
 
 /**
  * How much audio one client may make us hold before we stop reading from it: 5 min, 9.6 MB. Above the longest message of the
@@ -22,6 +23,8 @@ export const PENDING_SAMPLES_MAX = 300 * SAMPLE_RATE_HZ
 
 /** How many commits and clears one client may have unanswered before we stop reading from it: tiny ones cost more than their audio. */
 export const ANSWERS_OWED_MAX = 256
+
+const FAULT_CODES: Readonly<Record<Fault, number>> = { engine_gone: 1011, internal_error: 1011, message_too_big: 1009 }
 
 /** The way to the client, as the session sees it. After `close` none of these is called, of either. */
 export interface Transport {
@@ -40,6 +43,8 @@ export interface SessionOptions {
   /** The least time from the receipt of a committed message to its reply; 0 disables. */
   readonly minReplyMs: number
   readonly transport: Transport
+  /** When it begins, ms since 1970: for the dialect's timestamps. */
+  readonly unixMs: number
   readonly clock: Clock
   readonly log: Log
 }
@@ -60,8 +65,8 @@ export interface Session {
   receive(message: Uint8Array | string): void
   /** No more is taken in. Resolves when every word owed has been handed to the transport, or when the session is closed. */
   finish(): Promise<void>
-  /** Ends the connection because it cannot go on: the dialect's words for it, then the close. */
-  fail(fault: Fault, code: number, reason: string): void
+  /** Ends the connection because it cannot go on: the dialect's words for it, then its close. */
+  fail(fault: Fault, reason: string): void
   /** Ends it because of a mistake of ours, which goes to the log. */
   broke(thrown: unknown): void
   /** Replies held for the sake of `minReplyMs` go out now. */
@@ -73,7 +78,7 @@ export interface Session {
   close(): void
 }
 
-export function createSession({ id, engine, dialect, minReplyMs, transport, clock, log }: SessionOptions): Session {
+export function createSession({ id, engine, dialect, minReplyMs, transport, unixMs, clock, log }: SessionOptions): Session {
   let stream: Stream | undefined
   let reading: Promise<void> = Promise.resolve()
   let finished: Promise<void> | undefined
@@ -83,7 +88,14 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
   const committedAtMs: number[] = []
   let clearsOwed = 0
   const replies = createReplies({ clock, send: (text) => transport.sendText(text) })
-  const inbox = createInbox({ read: readMessage, obey, onIdle: () => backpressure.weigh(), onBroken: broke, clock })
+  const inbox = createInbox({
+    read: readMessage,
+    obey: (command) => wakes.after(obey(command)),
+    onIdle: () => backpressure.weigh(),
+    onBroken: broke,
+    clock,
+  })
+  const wakes = createWakes({ dialect, obey, onBroken: broke, clock })
 
   let samplesAccepted = 0
   let utterances = 0
@@ -100,9 +112,10 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
   }
 
   function readMessage(message: Uint8Array | string) {
-    if (typeof message !== "string") return dialect.readBytes(message)
-    const commands = dialect.readText(message)
-    if (commands.length === 0) log.debug("text message asks for nothing", { session: id, length: message.length })
+    if (typeof message !== "string") return wakes.after(dialect.readBytes(message, wakes.nowMs()))
+    const commands = wakes.after(dialect.readText(message, wakes.nowMs()))
+    if (Array.isArray(commands) && commands.length === 0)
+      log.debug("text message asks for nothing", { session: id, length: message.length })
     return commands
   }
 
@@ -143,12 +156,12 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
       if (closed) return
       log.error("engine stream broke", { session: id, engine: engine.name, cause: cause instanceof Error ? cause.name : typeof cause })
     }
-    fail("engine_gone", 1011, "speech engine gone")
+    fail("engine_gone", "speech engine gone")
   }
 
   function take(event: SpeechEvent) {
     const askedAtMs = asked(event) ?? clock.now()
-    for (const text of dialect.write(event)) replies.push(text, askedAtMs + minReplyMs)
+    for (const text of wakes.after(dialect.write(event, wakes.nowMs()))) replies.push(text, askedAtMs + minReplyMs)
     backpressure.weigh()
   }
 
@@ -174,15 +187,18 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
 
   function pause() {
     log.debug("client paused", { session: id, pendingSamples: stream?.pendingSamples, answersOwed: committedAtMs.length + clearsOwed })
+    wakes.pause()
     transport.pause()
   }
 
   function resume() {
     log.debug("client resumed", { session: id })
+    wakes.resume()
     transport.resume()
   }
 
   function finish(): Promise<void> {
+    wakes.close()
     finished ??= farewell()
     return finished
   }
@@ -195,15 +211,16 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
     await replies.empty()
   }
 
-  function fail(fault: Fault, code: number, reason: string) {
+  function fail(fault: Fault, reason: string) {
     if (closed) return
     say(dialect.fail(fault, reason))
-    end(code, reason)
+    const closing = dialect.closing?.(fault) ?? { code: FAULT_CODES[fault], reason }
+    end(closing.code, closing.reason)
   }
 
   function broke(thrown: unknown) {
     log.error("session broke", { session: id, error: thrown instanceof Error ? thrown.name : typeof thrown })
-    fail("internal_error", 1011, "internal error")
+    fail("internal_error", "internal error")
   }
 
   function end(code: number, reason: string) {
@@ -219,6 +236,7 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
     closed = true
     backpressure.close()
     inbox.close()
+    wakes.close()
     replies.close()
     stream?.close()
     dialect.close()
@@ -228,11 +246,12 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
     greet() {
       const facts = {
         session: id,
+        unixMs,
         get model() {
           return engine.model
         },
       }
-      say(dialect.greet(facts))
+      say(wakes.after(dialect.greet(facts)))
     },
     receive(message) {
       if (closed || finished) return

@@ -3,39 +3,34 @@
  * wants becomes a call of its socket. Knows limits of the wire, not what is said on it.
  */
 import { type Clock, realClock } from "../clock.ts"
-import type { Config } from "../dialects/config.ts"
-import type { Dialect } from "../dialects/dialect.ts"
-import { createEvents } from "../dialects/events.ts"
-import { createXrxFrames, createXrxUtterances } from "../dialects/xrx.ts"
+import { type Opening, SOCKET_MESSAGE_MAX } from "../dialects/door.ts"
 import type { Engine } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { audioSeconds, sessionsOpen } from "../metrics.ts"
 import { drainAll } from "./drain.ts"
 import { createLiveness } from "./liveness.ts"
-import type { Mode, Wishes } from "../dialects/query.ts"
 import { createSession, type Session } from "./session.ts"
 
-/** The longest message taken, inclusive: what the replaced service took. */
-export const MESSAGE_BYTES_MAX = 16 * 1024 * 1024
-
-/** Bun's own limit, for all wires of this server: above ours, so that ours answers first; over it Bun says 1009 too. */
-const BUN_MESSAGE_BYTES_MAX = 18 * 1024 * 1024
+/** Bun's own limit, for all wires of this server: above every door's, so that theirs answer first; over it Bun says 1009 too. */
+const BUN_MESSAGE_BYTES_MAX = SOCKET_MESSAGE_MAX + 2 * 1024 * 1024
 
 /** Bytes that may wait for a client who does not read. Words are lines of text: minutes of speech, each partial included. */
 export const UNSENT_BYTES_MAX = 1024 * 1024
 
-const DIALECTS: Record<Mode, (config: Config) => Dialect> = {
-  utterance: createXrxUtterances,
-  frames: createXrxFrames,
-  events: createEvents,
-}
-
 /** A socket that was let in, before its session begins. */
-export type Admitted = Wishes
+export interface Admitted {
+  /** Of the request, and so of the session. */
+  readonly id: string
+  /** When the request came, ms since 1970. */
+  readonly unixMs: number
+  readonly opening: Opening & { readonly ok: true }
+  /** As SocketDoor.messageMax. */
+  readonly messageMax: number
+}
 
 export interface SocketsOptions {
   readonly engine: Engine
-  /** Applies to mode `utterance`. */
+  /** Of openings that are paced. */
   readonly minReplyMs: number
   readonly clock?: Clock
   readonly log: Log
@@ -52,7 +47,6 @@ export interface Sockets {
 type Socket = Bun.ServerWebSocket<Admitted>
 
 interface Client {
-  readonly id: string
   readonly session: Session
   readonly openedAtMs: number
   /** Why we cut it off without a close frame, for the log. */
@@ -77,23 +71,24 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
   }
 
   function open(socket: Socket) {
-    const id = crypto.randomUUID()
-    const { mode, config } = socket.data
+    const { id, unixMs, opening } = socket.data
+    const { label } = opening
     const session = createSession({
       id,
       engine,
-      dialect: DIALECTS[mode](config),
-      minReplyMs: mode === "utterance" ? minReplyMs : 0,
+      dialect: opening.dialect(),
+      minReplyMs: opening.paced ? minReplyMs : 0,
       transport: {
         sendText: (text) => sendText(socket, text),
         pause: () => socket.pause(),
         resume: () => socket.resume(),
         close: (code, reason) => socket.close(code, reason),
       },
+      unixMs,
       clock,
       log,
     })
-    clients.set(socket, { id, session, openedAtMs: clock.now(), whenSent: [] })
+    clients.set(socket, { session, openedAtMs: clock.now(), whenSent: [] })
     liveness.watch(socket, {
       get paused() {
         return session.paused
@@ -101,16 +96,16 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
       ping: () => void socket.ping(),
       giveUp: () => cut(socket, "no answer to pings"),
     })
-    sessionsOpen.inc({ mode })
-    const { language, encoding, sample_rate: sampleRateHz } = config
-    log.info("connected", { session: id, mode, language, encoding, sampleRateHz, address: socket.remoteAddress })
+    sessionsOpen.inc({ mode: label })
+    log.info("connected", { session: id, mode: label, ...opening.facts, address: socket.remoteAddress })
     session.greet()
   }
 
   function message(socket: Socket, message: string | Uint8Array) {
     liveness.heard(socket)
     const session = clients.get(socket)?.session
-    if (message.length > MESSAGE_BYTES_MAX) session?.fail("message_too_big", 1009, `message over ${MESSAGE_BYTES_MAX} bytes`)
+    const { messageMax } = socket.data
+    if (message.length > messageMax) session?.fail("message_too_big", `message over ${messageMax} bytes`)
     else session?.receive(message)
   }
 
@@ -122,10 +117,11 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
     client.session.close()
     for (const resolve of client.whenSent) resolve()
     const { counts } = client.session
-    sessionsOpen.dec({ mode: socket.data.mode })
-    audioSeconds.inc({ mode: socket.data.mode }, counts.audioSeconds)
+    const { id, opening } = socket.data
+    sessionsOpen.dec({ mode: opening.label })
+    audioSeconds.inc({ mode: opening.label }, counts.audioSeconds)
     log.info("disconnected", {
-      session: client.id,
+      session: id,
       code,
       reason: client.cutReason ?? printable(reason),
       durationMs: Math.round(clock.now() - client.openedAtMs),

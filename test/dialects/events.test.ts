@@ -8,18 +8,18 @@ import { finalEvent } from "../support/scripted-streams.ts"
 
 function open(wishes: Partial<Config> = {}) {
   const dialect = createEvents({ ...DEFAULT_CONFIG, ...wishes })
-  const [ready] = dialect.greet({ session: "s1", model: "base" }).map((text) => JSON.parse(text))
+  const [ready] = dialect.greet({ session: "s1", unixMs: 0, model: "base" }).map((text) => JSON.parse(text))
   /** Commands, with what is said as an object. */
   const control = (message: unknown) =>
-    dialect
-      .readText(typeof message === "string" ? message : JSON.stringify(message))
-      .map((command) => (command.type === "say" ? JSON.parse(command.text) : command))
+    allCommands(dialect.readText(typeof message === "string" ? message : JSON.stringify(message), 0)).map((command) =>
+      command.type === "say" ? JSON.parse(command.text) : command,
+    )
   return {
     ...dialect,
     dialect,
     ready,
     control,
-    wrote: (event: Parameters<typeof dialect.write>[0]) => dialect.write(event).map((text) => JSON.parse(text)),
+    wrote: (event: Parameters<typeof dialect.write>[0]) => dialect.write(event, 0).map((text) => JSON.parse(text)),
   }
 }
 
@@ -187,12 +187,12 @@ describe("config", () => {
   test("changes the audio before its first byte", () => {
     const { control, readBytes } = open()
     control({ type: "config", encoding: "mulaw", channels: 2, channel: 0 })
-    expect(samplesOf(readBytes(new Uint8Array([0xff, 0x00, 0xff, 0x00])))).toEqual([0, 0])
+    expect(samplesOf(readBytes(new Uint8Array([0xff, 0x00, 0xff, 0x00]), 0))).toEqual([0, 0])
   })
 
   test("after the first audio changes language, prompt and the numbers of the VAD, and says so to the stream", () => {
     const { control, readBytes } = open({ language: "en" })
-    readBytes(new Uint8Array(2))
+    readBytes(new Uint8Array(2), 0)
     const changes = { language: "it", prompt: "Roma", threshold: 0.7, prefix_ms: 0, silence_ms: 900, max_ms: 5000 }
     const endpointing = { threshold: 0.7, prefixMs: 0, silenceMs: 900, maxMs: 5000 }
     expect(control({ type: "config", ...changes })).toEqual([
@@ -210,7 +210,7 @@ describe("config", () => {
     ["words", true],
   ])("%s is too late then, and nothing beside it changes either", (name, value) => {
     const { control, readBytes, dialect } = open()
-    readBytes(new Uint8Array(1))
+    readBytes(new Uint8Array(1), 0)
     const before = dialect.stream
     expect(control({ type: "config", [name]: value, silence_ms: 900, ref: "x" })).toEqual([
       { type: "error", seq: 1, code: "too_late", message: `${name} can only change before the first audio`, fatal: false, ref: "x" },
@@ -231,7 +231,7 @@ describe("config", () => {
     const { control, readBytes } = open()
     control({ type: "keepalive" })
     control("garbage")
-    readBytes(new Uint8Array(0))
+    readBytes(new Uint8Array(0), 0)
     expect(control({ type: "config", vad: "none" })).toEqual([expect.objectContaining({ type: "ready" })])
   })
 
@@ -245,15 +245,15 @@ describe("config", () => {
 describe("audio", () => {
   test("may be cut anywhere, through samples too, and a control between two halves does not tear them", () => {
     const { readBytes, control } = open()
-    expect(samplesOf(readBytes(new Uint8Array([1, 0, 2])))).toEqual([1])
+    expect(samplesOf(readBytes(new Uint8Array([1, 0, 2]), 0))).toEqual([1])
     expect(control({ type: "commit" })).toEqual([{ type: "commit" }])
     expect(control({ type: "clear" })).toEqual([{ type: "clear" }])
-    expect(samplesOf(readBytes(new Uint8Array([0, 3, 0])))).toEqual([2, 3])
+    expect(samplesOf(readBytes(new Uint8Array([0, 3, 0]), 0))).toEqual([2, 3])
   })
 
   test("that the resampler still holds comes before the end", () => {
     const { readBytes, control } = open({ sample_rate: 8000 })
-    const first = samplesOf(readBytes(new Uint8Array(1600)))
+    const first = samplesOf(readBytes(new Uint8Array(1600), 0))
     const commands = control({ type: "close" })
     expect(commands.at(-1)).toEqual({ type: "finish" })
     expect(first.length + samplesOf(commands).length - 1).toBe(1600)

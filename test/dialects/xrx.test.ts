@@ -15,7 +15,7 @@ const frames = (wishes: Partial<Config> = {}) => createXrxFrames({ ...DEFAULT_CO
 
 /** All samples that the messages gave, and the kinds of the commands. */
 function readAll(dialect: Dialect, messages: readonly number[][]) {
-  const commands = messages.flatMap((message) => allCommands(dialect.readBytes(new Uint8Array(message))))
+  const commands = messages.flatMap((message) => allCommands(dialect.readBytes(new Uint8Array(message), 0)))
   return {
     types: commands.map((command) => command.type),
     samples: commands.flatMap((command) => (command.type === "accept" ? [...command.samples] : [])),
@@ -41,13 +41,13 @@ describe("utterances in", () => {
   })
 
   test("text asks for nothing", () => {
-    expect(utterances().readText("hello")).toEqual([])
-    expect(frames().readText('{"type":"commit"}')).toEqual([])
+    expect(utterances().readText("hello", 0)).toEqual([])
+    expect(frames().readText('{"type":"commit"}', 0)).toEqual([])
   })
 
   test("the samples do not change when the socket uses its buffer again", () => {
     const buffer = new Uint8Array([1, 0])
-    const [accept] = allCommands(utterances().readBytes(buffer))
+    const [accept] = allCommands(utterances().readBytes(buffer, 0))
     buffer.fill(9)
     expect(accept).toEqual({ type: "accept", samples: new Int16Array([1]) })
   })
@@ -111,74 +111,74 @@ describe("a message that takes long to read", () => {
 
   test("is read in steps, each of some seconds of sound, and gives what it gives at once", () => {
     for (const dialect of [utterances(format), frames(format)]) {
-      const read = dialect.readBytes(long)
+      const read = dialect.readBytes(long, 0)
       if (!("next" in read)) throw new Error("read at once")
       const steps = allCommands(read)
       expect(steps.filter(({ type }) => type === "accept").length).toBeGreaterThan(5)
       for (const step of steps) if (step.type === "accept") expect(step.samples.length).toBeLessThanOrEqual(32_000)
       const pieces = Array.from({ length: 100 }, (_, nth) => long.subarray(nth * 1000, nth * 1000 + 1000))
       const slices = frames(format)
-      const atOnce = pieces.flatMap((piece) => samplesIn(allCommands(slices.readBytes(piece))))
+      const atOnce = pieces.flatMap((piece) => samplesIn(allCommands(slices.readBytes(piece, 0))))
       expect(samplesIn(steps).slice(0, atOnce.length)).toEqual(atOnce)
     }
   })
 
   test("stays as it was although the socket uses its buffer again", () => {
     const buffer = long.slice()
-    const read = utterances(format).readBytes(buffer)
+    const read = utterances(format).readBytes(buffer, 0)
     buffer.fill(0)
-    expect(samplesIn(allCommands(read))).toEqual(samplesIn(allCommands(utterances(format).readBytes(long))))
+    expect(samplesIn(allCommands(read))).toEqual(samplesIn(allCommands(utterances(format).readBytes(long, 0))))
   })
 
   test("is read at once where nothing is resampled", () => {
-    expect(utterances().readBytes(new Uint8Array(10_000_000))).toBeArrayOfSize(2)
+    expect(utterances().readBytes(new Uint8Array(10_000_000), 0)).toBeArrayOfSize(2)
   })
 })
 
 describe("words out", () => {
   test("the segments of an utterance are one text, sent at its end, trimmed and single-spaced", () => {
     const { write } = utterances()
-    expect(write(final(" Hello. ", { end: false }))).toEqual([])
-    expect(write(final("  Two  words.", { end: true }))).toEqual(["Hello. Two words."])
-    expect(write(final("Next."))).toEqual(["Next."])
+    expect(write(final(" Hello. ", { end: false }), 0)).toEqual([])
+    expect(write(final("  Two  words.", { end: true }), 0)).toEqual(["Hello. Two words."])
+    expect(write(final("Next."), 0)).toEqual(["Next."])
   })
 
   test("silence says nothing, and leaves nothing to the next utterance", () => {
     for (const { write } of [utterances(), frames()]) {
-      expect(write(final(""))).toEqual([])
-      expect(write(final(" \n "))).toEqual([])
-      expect(write(final("words"))).toEqual(["words"])
+      expect(write(final(""), 0)).toEqual([])
+      expect(write(final(" \n "), 0)).toEqual([])
+      expect(write(final("words"), 0)).toEqual(["words"])
     }
   })
 
   test("a failure says nothing and takes the words before it along", () => {
     for (const { write } of [utterances(), frames()]) {
-      expect(write(final("half", { end: false }))).toEqual([])
-      expect(write(failed)).toEqual([])
-      expect(write(final("whole"))).toEqual(["whole"])
+      expect(write(final("half", { end: false }), 0)).toEqual([])
+      expect(write(failed, 0)).toEqual([])
+      expect(write(final("whole"), 0)).toEqual(["whole"])
     }
   })
 
   test("in a stream each end that the engine hears is a turn", () => {
     const { write } = frames()
-    expect(write(final("one", { cause: "endpoint" }))).toEqual(["one"])
-    expect(write(final("two", { cause: "max" }))).toEqual(["two"])
-    expect(write(final("three", { cause: "close" }))).toEqual(["three"])
+    expect(write(final("one", { cause: "endpoint" }), 0)).toEqual(["one"])
+    expect(write(final("two", { cause: "max" }), 0)).toEqual(["two"])
+    expect(write(final("three", { cause: "close" }), 0)).toEqual(["three"])
   })
 
   test("a whole utterance that the engine had to cut is still one turn", () => {
     const { write } = utterances()
-    expect(write(final("one", { cause: "max" }))).toEqual([])
-    expect(write(final("two", { cause: "max" }))).toEqual([])
-    expect(write(final("three", { cause: "commit" }))).toEqual(["one two three"])
+    expect(write(final("one", { cause: "max" }), 0)).toEqual([])
+    expect(write(final("two", { cause: "max" }), 0)).toEqual([])
+    expect(write(final("three", { cause: "commit" }), 0)).toEqual(["one two three"])
   })
 
   test("nothing else that happens is ever a text", () => {
     for (const { write, greet, finished, fail } of [utterances(), frames()]) {
-      expect(write({ type: "speech_start", utterance: 0, atMs: 0 })).toEqual([])
-      expect(write({ type: "partial", utterance: 0, segment: 0, text: "hel", stable: 0, startMs: 0, endMs: 10, lagMs: 0 })).toEqual([])
-      expect(write({ type: "speech_end", utterance: 0, atMs: 10 })).toEqual([])
-      expect(greet({ session: "s", model: "m" })).toEqual([])
+      expect(write({ type: "speech_start", utterance: 0, atMs: 0 }, 0)).toEqual([])
+      expect(write({ type: "partial", utterance: 0, segment: 0, text: "hel", stable: 0, startMs: 0, endMs: 10, lagMs: 0 }, 0)).toEqual([])
+      expect(write({ type: "speech_end", utterance: 0, atMs: 10 }, 0)).toEqual([])
+      expect(greet({ session: "s", unixMs: 0, model: "m" })).toEqual([])
       expect(finished({ audioMs: 1, utterances: 1 })).toEqual([])
       expect(fail("engine_gone", "gone")).toEqual([])
     }

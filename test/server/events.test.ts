@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
+import { OWN_MESSAGE_MAX } from "../../src/dialects/own-door.ts"
 import { EngineError } from "../../src/engines/engine.ts"
 import { registry } from "../../src/metrics.ts"
-import { MESSAGE_BYTES_MAX } from "../../src/server/sockets.ts"
 import { connect, connectRaw, OPCODE, socketUrl } from "../support/client.ts"
 import { readEventLine } from "../support/event-lines.ts"
 import { dice, expectLawful, type Roll, talk } from "../support/invariants.ts"
@@ -180,7 +180,7 @@ describe("the end of a connection", () => {
   test("by a message over 16 MiB: a fatal error, then 1009", async () => {
     const { server } = serve({ mode: "events" })
     const client = await connect(socketUrl(server.url))
-    client.send(new Uint8Array(MESSAGE_BYTES_MAX + 1))
+    client.send(new Uint8Array(OWN_MESSAGE_MAX + 1))
     expect((await client.closed).code).toBe(1009)
     expect(readEventLine(client.received.at(-1)!)).toMatchObject({ type: "error", code: "message_too_big", fatal: true })
   })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
+import { OWN_MESSAGE_MAX } from "../../src/dialects/own-door.ts"
 import { EngineError } from "../../src/engines/engine.ts"
 import { LOOK_EVERY_MS, PING_AFTER_MS, UNANSWERED_PINGS_MAX } from "../../src/server/liveness.ts"
-import { MESSAGE_BYTES_MAX } from "../../src/server/sockets.ts"
 import { type Client, connect, connectRaw, OPCODE, socketUrl } from "../support/client.ts"
 import { type HandClock, handClock } from "../support/clock.ts"
 import { answersOnDemand, audio, createScriptedStreams, type Heard, wordOf } from "../support/scripted-streams.ts"
@@ -46,9 +46,9 @@ describe("utterances", () => {
   test("16 MiB are one utterance; more is refused with 1009", async () => {
     const { server, engine } = serve()
     const client = await connect(socketUrl(server.url))
-    client.send(audio(5, MESSAGE_BYTES_MAX / 2))
+    client.send(audio(5, OWN_MESSAGE_MAX / 2))
     expect(await client.next()).toBe("word 5")
-    expect((await engine.nextHeard()).samples).toHaveLength(MESSAGE_BYTES_MAX / 2)
+    expect((await engine.nextHeard()).samples).toHaveLength(OWN_MESSAGE_MAX / 2)
     client.send(new Uint8Array(17 * MIB))
     expect(await client.closed).toEqual({ code: 1009, reason: "message over 16777216 bytes" })
   })

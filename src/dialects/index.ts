@@ -1,0 +1,10 @@
+/**
+ * The ways in, each with its dialect: a further one is a line here. The one list that the server reads; knows nothing of what
+ * is said behind a door.
+ */
+import type { HttpDoor, SocketDoor } from "./door.ts"
+import { ownDoor } from "./own-door.ts"
+
+export const SOCKET_DOORS: readonly SocketDoor[] = [ownDoor]
+
+export const HTTP_DOORS: readonly HttpDoor[] = []

@@ -1,0 +1,134 @@
+/**
+ * Ordinary requests in work: each gets its body, its deadline and an answer in its door's words, whatever becomes of it; and
+ * each is known until its answer has left. Knows no path and nothing of what is asked.
+ */
+import type { Clock } from "../clock.ts"
+import { type Asking, type Defaults, type HttpCall, type HttpDoor, Refused, refusalOf } from "../dialects/door.ts"
+import type { Recordings } from "../dialects/recordings.ts"
+import { EngineError } from "../engines/engine.ts"
+import type { Log } from "../log.ts"
+import { requests, requestsOpen } from "../metrics.ts"
+import { worded } from "./refusing.ts"
+import type { Uploads } from "./uploads.ts"
+
+/** A request that takes longer is given up: hours of sound on a small machine take less. */
+export const CALL_MS_MAX = 60 * 60_000
+
+export interface CallsOptions {
+  readonly defaults: Defaults
+  readonly uploads: Uploads
+  /** As HttpCall.recordings, for requests at the door of that name. */
+  readonly recordingsFor: (door: string) => Recordings
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export interface Calls {
+  answer(door: HttpDoor, request: Request, asking: Asking & { readonly rest: string }): Promise<Response>
+  /** Resolves when no request is in work. */
+  idle(): Promise<void>
+  /** Gives all up. */
+  stop(): void
+}
+
+export function createCalls({ defaults, uploads, recordingsFor, clock, log }: CallsOptions): Calls {
+  const open = new Set<AbortController>()
+  const waiters: (() => void)[] = []
+
+  async function answer(door: HttpDoor, request: Request, asking: Asking & { readonly rest: string }): Promise<Response> {
+    const over = new AbortController()
+    const startedAtMs = clock.now()
+    const leave = () => over.abort(new EngineError("aborted", "the client left"))
+    request.signal.addEventListener("abort", leave, { once: true })
+    const cancelDeadline = clock.after(CALL_MS_MAX, () => over.abort(tooLong()))
+    const upload = uploads.open(request, over.signal)
+    open.add(over)
+    requestsOpen.inc({ door: door.name })
+
+    /** Idempotent. */
+    function end(status: number) {
+      if (!open.delete(over)) return
+      request.signal.removeEventListener("abort", leave)
+      cancelDeadline()
+      upload.release()
+      requestsOpen.dec({ door: door.name })
+      requests.inc({ door: door.name, status })
+      const durationMs = Math.round(clock.now() - startedAtMs)
+      log.info("request", { request: asking.requestId, door: door.name, status, durationMs })
+      if (open.size === 0) for (const resolve of waiters.splice(0)) resolve()
+    }
+
+    const call: HttpCall = {
+      ...asking,
+      method: request.method,
+      defaults,
+      signal: over.signal,
+      bytes: upload.bytes,
+      readAll: upload.readAll,
+      recordings: recordingsFor(door.name),
+    }
+    const response = await handled(door, call, over)
+    if (!isStream(response)) {
+      end(response.status)
+      return response
+    }
+    return untilSent(response, (whole) => {
+      // Nobody reads any more: what is still being worked out is for nothing.
+      if (!whole) over.abort(new EngineError("aborted", "the client left"))
+      end(response.status)
+    })
+  }
+
+  async function handled(door: HttpDoor, call: HttpCall, { signal }: AbortController): Promise<Response> {
+    try {
+      return await door.handle(call)
+    } catch (thrown) {
+      // What a door sees of our own end is any kind of abort; the reason is ours.
+      const cause: unknown = signal.aborted ? signal.reason : thrown
+      const refusal = refusalOf(cause)
+      if (refusal.reason === "internal")
+        log.error("request broke", { request: call.requestId, error: cause instanceof Error ? cause.name : typeof cause })
+      return worded(door.refuse, refusal, call)
+    }
+  }
+
+  return {
+    answer,
+    idle: () => (open.size === 0 ? Promise.resolve() : new Promise((resolve) => waiters.push(resolve))),
+    stop() {
+      for (const over of open) over.abort(new EngineError("aborted", "shutting down"))
+    },
+  }
+}
+
+function tooLong(): Refused {
+  return new Refused({ reason: "timeout", status: 504, message: "this took too long", retryable: false })
+}
+
+/** Whether the answer is still being worked out while it is sent. */
+function isStream({ headers, body }: Response): boolean {
+  return body !== null && headers.get("content-type")?.startsWith("text/event-stream") === true
+}
+
+/** The same answer; `onEnd` is told once when all of it was taken, or when it broke off. */
+function untilSent(response: Response, onEnd: (whole: boolean) => void): Response {
+  const reader = response.body?.getReader()
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const { done, value } = (await reader?.read()) ?? { done: true, value: undefined }
+        if (!done) return controller.enqueue(value)
+        controller.close()
+        onEnd(true)
+      } catch (thrown) {
+        controller.error(thrown)
+        onEnd(false)
+      }
+    },
+    async cancel(reason) {
+      onEnd(false)
+      await reader?.cancel(reason)
+    },
+  })
+  return new Response(body, { status: response.status, headers: response.headers })
+}

@@ -1,0 +1,135 @@
+/**
+ * The doors of all dialects: which of them a request is at, whether it may come in, and each refusal in the words of its door.
+ * Knows no dialect by name.
+ */
+import type { Asking, Defaults, HttpDoor, Refusal, SocketDoor } from "../dialects/door.ts"
+import { refusals } from "../metrics.ts"
+import type { Calls } from "./calls.ts"
+import { mayAsk, preflight, showTo } from "./origins.ts"
+import { worded } from "./refusing.ts"
+import { createRoutes } from "./routes.ts"
+import type { Admitted } from "./sockets.ts"
+
+export interface DoorsOptions {
+  readonly socketDoors: readonly SocketDoor[]
+  readonly httpDoors: readonly HttpDoor[]
+  readonly defaults: Defaults
+  readonly calls: Calls
+  /** Why nobody may come in now by a socket, or by anything. */
+  readonly whyNoSocket: () => Refusal | undefined
+  readonly whyNobody: () => Refusal | undefined
+  readonly allowedOrigins: readonly string[] | undefined
+  readonly unixNow: () => number
+}
+
+/** Nothing, once the request has become a socket. */
+export type Answer = Response | Promise<Response> | undefined
+
+export interface Doors {
+  /** "elsewhere" if no door is there. */
+  enter(url: URL, request: Request, server: Bun.Server<Admitted>): Answer | "elsewhere"
+}
+
+/** A request at an HttpDoor. */
+type Visit = Asking & { readonly rest: string }
+
+export function createDoors({ socketDoors, httpDoors, defaults, calls, ...options }: DoorsOptions): Doors {
+  const routeOf = createRoutes(socketDoors, httpDoors)
+
+  function whyStranger(request: Request): Refusal | undefined {
+    if (mayAsk(request.headers.get("origin"), options.allowedOrigins)) return undefined
+    return { reason: "origin", status: 403, message: "this origin is not allowed" }
+  }
+
+  function upgrade(door: SocketDoor, request: Request, asking: Asking, server: Bun.Server<Admitted>): Response | undefined {
+    const refusal = options.whyNoSocket() ?? whyStranger(request)
+    if (refusal) return refused(door, refusal, asking)
+    const opening = door.open(asking, defaults)
+    if (!opening.ok) {
+      refusals.inc({ reason: "query" })
+      return opening.refusal
+    }
+    const { requestId: id, unixMs } = asking
+    const data = { id, unixMs, opening, messageMax: door.messageMax }
+    if (server.upgrade(request, { data, ...(opening.headers && { headers: opening.headers }) })) return undefined
+    return refused(door, { reason: "handshake", status: 400, message: "not a WebSocket handshake" }, asking)
+  }
+
+  /** Somebody who does not even ask for a socket is told how, and counts as no refusal. */
+  function tellOfSocket(door: SocketDoor, { method }: Request, asking: Asking): Response {
+    const { refuse } = door
+    if (!isReading(method))
+      return worded(refuse, { reason: "method", status: 405, message: "only GET here" }, asking, { allow: "GET, HEAD" })
+    const message = `${asking.path} speaks WebSocket only`
+    return worded(refuse, { reason: "handshake", status: 426, message }, asking, { upgrade: "websocket", connection: "Upgrade" })
+  }
+
+  async function call(doors: readonly [HttpDoor, ...HttpDoor[]], request: Request, visit: Visit): Promise<Response> {
+    const { method } = request
+    const door = doors.find(({ methods }) => methods.some((one) => one === method || (one === "GET" && isReading(method))))
+    const refusal = whyStranger(request)
+    if (refusal) return refused(doors[0], refusal, visit)
+    const response = await (method === "OPTIONS" ? preflight(request, methodsOf(doors)) : door ? handled(door) : wrongMethod())
+    showTo(request.headers.get("origin"), response)
+    return response
+
+    function handled(door: HttpDoor) {
+      const closed = options.whyNobody()
+      return closed ? refused(door, closed, visit) : calls.answer(door, request, visit)
+    }
+
+    function wrongMethod() {
+      const allow = methodsOf(doors)
+      return worded(doors[0].refuse, { reason: "method", status: 405, message: `only ${allow} here` }, visit, { allow })
+    }
+  }
+
+  return {
+    enter(url, request, server) {
+      const path = url.pathname
+      const route = routeOf(path)
+      if (!route) return "elsewhere"
+      const { socket, http, rest } = route
+      const header = (name: string) => request.headers.get(name)
+      const asking = { requestId: crypto.randomUUID(), path, query: url.searchParams, header, unixMs: options.unixNow() }
+      if (socket && request.method === "GET" && wantsSocket(request)) return named(upgrade(socket, request, asking, server), asking)
+      const [first, ...others] = http
+      if (first) {
+        // Bun would cut off a request that is worked on for ten seconds.
+        server.timeout(request, 0)
+        return call([first, ...others], request, { ...asking, rest: decoded(rest) }).then((response) => named(response, asking))
+      }
+      return socket ? named(tellOfSocket(socket, request, asking), asking) : "elsewhere"
+    },
+  }
+}
+
+function refused(door: Pick<SocketDoor, "refuse">, refusal: Refusal, asking: Asking): Response {
+  refusals.inc({ reason: refusal.reason })
+  return worded(door.refuse, refusal, asking)
+}
+
+function named<Given extends Response | undefined>(response: Given, { requestId }: Asking): Given {
+  response?.headers.set("x-request-id", requestId)
+  return response
+}
+
+function methodsOf(doors: readonly HttpDoor[]): string {
+  return doors.flatMap(({ methods }) => methods.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method]))).join(", ")
+}
+
+function wantsSocket({ headers }: Request): boolean {
+  return headers.get("upgrade")?.toLowerCase() === "websocket"
+}
+
+export function isReading(method: string): boolean {
+  return method === "GET" || method === "HEAD"
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

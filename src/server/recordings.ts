@@ -1,0 +1,186 @@
+/**
+ * Whole recordings over the engine that the sockets use: decoded, cut at pauses into stretches that can be heard side by side,
+ * and told in order. Knows no wire, no container and no engine by name.
+ */
+import type { Decoder } from "../audio/decoding/decoder.ts"
+import { type AudioFormat, bytesPerSecond, createAudioReader } from "../audio/input.ts"
+import { joinSamples, msFromSamples, SAMPLE_RATE_HZ, samplesFromMs } from "../audio/pcm.ts"
+import { type Clock, pause } from "../clock.ts"
+import { Refused } from "../dialects/door.ts"
+import type { RecordingOptions, RecordingPart, Recordings } from "../dialects/recordings.ts"
+import { EngineError, type Transcriber } from "../engines/engine.ts"
+import { audioSeconds, recordingsWaiting, utterances } from "../metrics.ts"
+import { quietestPlace } from "../speech/pauses.ts"
+import { createPermits, type Permits } from "../speech/permits.ts"
+import { shiftedBy } from "../speech/transcript.ts"
+
+/** What whole recordings need beside the engine of the sockets. */
+export interface RecordingEngine {
+  /** The one behind that engine. */
+  readonly transcriber: Transcriber
+  /** Its permits, which the sockets share: a long recording leaves them half. */
+  readonly permits: Permits
+  readonly decoder: Decoder
+  /** Recordings that may wait for their turn. */
+  readonly waitingMax: number
+}
+
+export interface RecordingLimits {
+  readonly bytesMax: number
+  readonly secondsMax: number
+}
+
+/** Ten hours: a symposium, and what a phone call that nobody hung up comes to. */
+export const RECORDING_SECONDS_MAX = 36_000
+
+/** A stretch that is heard as one: long enough to keep several engines busy with its pieces, short enough to show progress. */
+const STRETCH_SAMPLES = samplesFromMs(120_000)
+
+/** The pause before the next stretch is looked for in the end of this one. */
+const SEARCH_SAMPLES = samplesFromMs(15_000)
+
+/** A last stretch shorter than this gives an engine too little to go by. */
+const TAIL_MIN_SAMPLES = samplesFromMs(2_000)
+
+/** Above this a stretch leaves a permit to the utterances of live streams. */
+const LONG_SAMPLES = samplesFromMs(60_000)
+
+/** Stretches of one recording that hold or await a permit: while the oldest ends, the next keeps the engines busy. */
+const STRETCHES_AT_ONCE = 2
+
+/** A recording that has begun is not refused for want of room: it asks again. */
+const RETRY_MS = 500
+
+export function createRecordings(engine: RecordingEngine, limits: RecordingLimits, clock: Clock): (label: string) => Recordings {
+  const { transcriber, permits, decoder, waitingMax } = engine
+  const admissions = createPermits({ atOnce: transcriber.concurrency, waitingMax, onWaiting: (count) => recordingsWaiting.set(count) })
+
+  async function* transcribe(
+    label: string,
+    source: AsyncIterable<Uint8Array> | Uint8Array,
+    options: RecordingOptions,
+    outer: AbortSignal,
+  ): AsyncGenerator<RecordingPart, void> {
+    const leave = await admissions.take(outer)
+    const over = new AbortController()
+    const signal = AbortSignal.any([outer, over.signal])
+    const inWork: Promise<RecordingPart>[] = []
+    try {
+      const samples = options.raw
+        ? readRaw(source, options.raw, limits, clock)
+        : decoder.decodeRecording(source, decodeOptions(options, signal))
+      let startSample = 0
+      for await (const stretch of stretchesOf(samples)) {
+        signal.throwIfAborted()
+        audioSeconds.inc({ mode: label }, stretch.length / SAMPLE_RATE_HZ)
+        const part = hear(stretch, startSample, options, signal)
+        // Whoever awaits it, may do so after others failed.
+        part.catch(() => {})
+        inWork.push(part)
+        startSample += stretch.length
+        if (inWork.length === STRETCHES_AT_ONCE) yield await (inWork.shift() as Promise<RecordingPart>)
+      }
+      for (const part of inWork.splice(0)) yield await part
+    } finally {
+      over.abort()
+      leave()
+    }
+  }
+
+  function decodeOptions({ channel }: RecordingOptions, signal: AbortSignal) {
+    return { signal, maxSeconds: limits.secondsMax, maxBytes: limits.bytesMax, channel }
+  }
+
+  async function hear(samples: Int16Array, startSample: number, options: RecordingOptions, signal: AbortSignal): Promise<RecordingPart> {
+    const { language, prompt, words } = options
+    const endMs = msFromSamples(startSample + samples.length)
+    if (samples.length === 0) return { segments: [], text: "", language: null, endMs }
+    const giveBack = await permit(samples, startSample > 0, signal)
+    try {
+      const transcript = await transcriber.transcribe({ samples, language, prompt, words }, signal)
+      const { text } = transcript
+      utterances.inc({ engine: transcriber.name, outcome: text === "" ? "silence" : "text" })
+      const startMs = msFromSamples(startSample)
+      const segments = transcript.segments.map((segment) => shiftedBy(segment, startMs))
+      return { segments, text, language: text === "" ? null : transcript.language, endMs }
+    } catch (thrown) {
+      const code = thrown instanceof EngineError ? thrown.code : "unavailable"
+      if (!signal.aborted) utterances.inc({ engine: transcriber.name, outcome: code })
+      throw thrown
+    } finally {
+      giveBack()
+    }
+  }
+
+  async function permit(samples: Int16Array, begun: boolean, signal: AbortSignal): Promise<() => void> {
+    for (;;) {
+      try {
+        return await permits.take(signal, { long: samples.length > LONG_SAMPLES })
+      } catch (thrown) {
+        if (!begun || !(thrown instanceof EngineError) || thrown.code !== "overloaded") throw thrown
+        await pause(RETRY_MS, clock, signal)
+      }
+    }
+  }
+
+  return (label) => ({ transcribe: (source, options, signal) => transcribe(label, source, options, signal) })
+}
+
+/** For an engine that only hears live streams. */
+export function noRecordings(provider: string): Recordings {
+  return {
+    // biome-ignore lint/correctness/useYield: it has no words
+    async *transcribe() {
+      const message = `recordings need STT_PROVIDER=faster_whisper or groq: ${provider} is used for live streams only`
+      throw new Refused({ reason: "unsupported", status: 501, message, retryable: false })
+    },
+  }
+}
+
+/** The same samples, each array but the last at most STRETCH_SAMPLES long and cut at a pause; at least one array. */
+async function* stretchesOf(pieces: AsyncIterable<Int16Array>): AsyncGenerator<Int16Array, void> {
+  let held: Int16Array[] = []
+  let heldSamples = 0
+  for await (const piece of pieces) {
+    held.push(piece)
+    heldSamples += piece.length
+    while (heldSamples >= STRETCH_SAMPLES + TAIL_MIN_SAMPLES) {
+      const samples = joinSamples(held)
+      const from = STRETCH_SAMPLES - SEARCH_SAMPLES
+      const cut = from + quietestPlace(samples.subarray(from, STRETCH_SAMPLES))
+      yield samples.slice(0, cut)
+      held = [samples.slice(cut)]
+      heldSamples -= cut
+    }
+  }
+  yield joinSamples(held)
+}
+
+/** Sound that takes some ms to read. */
+const PART_SECONDS = 2
+
+/** Samples without a container; each part in a turn of the event loop, since to resample takes a few ms a second of sound. */
+async function* readRaw(
+  source: AsyncIterable<Uint8Array> | Uint8Array,
+  format: AudioFormat,
+  { bytesMax, secondsMax }: RecordingLimits,
+  clock: Clock,
+): AsyncGenerator<Int16Array, void> {
+  const reader = createAudioReader(format)
+  const partBytes = PART_SECONDS * bytesPerSecond(format)
+  const most = Math.min(bytesMax, secondsMax * bytesPerSecond(format))
+  let count = 0
+  try {
+    for await (const chunk of source instanceof Uint8Array ? [source] : source) {
+      count += chunk.length
+      if (count > most) throw new EngineError("bad_audio", `longer than ${secondsMax} seconds`)
+      for (let at = 0; at < chunk.length; at += partBytes) {
+        yield reader.read(chunk.subarray(at, at + partBytes))
+        if (chunk.length > partBytes) await new Promise<void>((resolve) => void clock.after(0, resolve))
+      }
+    }
+    yield reader.end()
+  } finally {
+    reader.close()
+  }
+}

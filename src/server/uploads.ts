@@ -1,0 +1,130 @@
+/**
+ * The bodies of requests on their way in: counted while they come, whatever their length claims, and given up when no more of
+ * one comes. Knows nothing of what is in them.
+ */
+import type { Clock } from "../clock.ts"
+import { Refused } from "../dialects/door.ts"
+import { uploadBytesHeld } from "../metrics.ts"
+
+export interface UploadLimits {
+  /** Of one body. */
+  readonly bytesMax: number
+  /** Of all bodies that lie in memory whole, together. */
+  readonly heldBytesMax: number
+  /** Without a byte for so long, while we want some, a body counts as given up. */
+  readonly stallMs: number
+}
+
+export const UPLOAD_LIMITS: UploadLimits = {
+  // Fifty minutes of CD sound, or ten hours of what telephones and podcasts send.
+  bytesMax: 512 * 1024 * 1024,
+  heldBytesMax: 768 * 1024 * 1024,
+  stallMs: 60_000,
+}
+
+export interface Upload {
+  /** As HttpCall.bytes. */
+  bytes(): AsyncGenerator<Uint8Array, void>
+  /** As HttpCall.readAll. */
+  readAll(): Promise<Uint8Array<ArrayBuffer>>
+  /** Nobody holds what `readAll` gave any more. Idempotent. */
+  release(): void
+}
+
+export interface Uploads {
+  /** Rejections carry the signal's reason once it aborted. */
+  open(request: Request, signal: AbortSignal): Upload
+}
+
+export function createUploads({ bytesMax, heldBytesMax, stallMs }: UploadLimits, clock: Clock): Uploads {
+  let heldBytes = 0
+
+  function hold(bytes: number) {
+    heldBytes += bytes
+    uploadBytesHeld.set(heldBytes)
+  }
+
+  function open(request: Request, signal: AbortSignal): Upload {
+    let ownBytes = 0
+
+    async function* bytes() {
+      const claimed = Number(request.headers.get("content-length") ?? 0)
+      if (claimed > bytesMax) throw tooLarge(bytesMax)
+      const reader: Reader | undefined = request.body?.getReader()
+      if (!reader) return
+      let count = 0
+      try {
+        for (;;) {
+          const { done, value } = await next(reader, signal)
+          if (done) return
+          count += value.length
+          if (count > bytesMax) throw tooLarge(bytesMax)
+          yield value
+        }
+      } finally {
+        // May never settle if the client is gone; nobody waits for it.
+        reader.cancel().catch(() => {})
+      }
+    }
+
+    /** The next chunk of a body; rejects when it stalls or the signal aborts. */
+    async function next(reader: Reader, signal: AbortSignal): Promise<Chunk> {
+      signal.throwIfAborted()
+      const { promise, reject } = Promise.withResolvers<never>()
+      const abort = () => reject(signal.reason)
+      const cancelTimer = clock.after(stallMs, () => reject(new Refused({ reason: "timeout", status: 408, message: "the body stalled" })))
+      signal.addEventListener("abort", abort, { once: true })
+      try {
+        return await Promise.race([reader.read(), promise])
+      } finally {
+        cancelTimer()
+        signal.removeEventListener("abort", abort)
+      }
+    }
+
+    return {
+      bytes,
+      async readAll() {
+        const chunks: Uint8Array[] = []
+        for await (const chunk of bytes()) {
+          if (heldBytes + chunk.length > heldBytesMax) throw busy()
+          ownBytes += chunk.length
+          hold(chunk.length)
+          chunks.push(chunk)
+        }
+        return joined(chunks)
+      },
+      release() {
+        hold(-ownBytes)
+        ownBytes = 0
+      },
+    }
+  }
+
+  return { open }
+}
+
+/** What Bun and the DOM both say of a reader of bytes. */
+interface Reader {
+  read(): Promise<Chunk>
+  cancel(): Promise<void>
+}
+type Chunk = { done: false; value: Uint8Array } | { done: true; value?: unknown }
+
+function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0))
+  let at = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, at)
+    at += chunk.length
+  }
+  return whole
+}
+
+function tooLarge(bytesMax: number): Refused {
+  return new Refused({ reason: "too_large", status: 413, message: `more than ${bytesMax} bytes`, retryable: false })
+}
+
+function busy(): Refused {
+  return new Refused({ reason: "busy", status: 429, message: "too many uploads at once", retryAfterSeconds: 1 })
+}
