@@ -17,8 +17,8 @@ export interface Client {
 }
 
 /** The socket's address of a server; `query` as in `mode=frames`. */
-export function socketUrl(url: URL, query = ""): URL {
-  const socket = new URL(`/api/v1/ws${query && `?${query}`}`, url)
+export function socketUrl(url: URL, query = "", path = "/api/v1/ws"): URL {
+  const socket = new URL(`${path}${query && `?${query}`}`, url)
   socket.protocol = url.protocol === "https:" ? "wss:" : "ws:"
   return socket
 }
