@@ -1,0 +1,92 @@
+import { expect, test } from "bun:test"
+import type { HttpCall } from "../../src/dialects/door.ts"
+import { registry } from "../../src/metrics.ts"
+import { UPLOAD_LIMITS } from "../../src/server/uploads.ts"
+import { handClock } from "../support/clock.ts"
+import { httpDoor } from "../support/doors.ts"
+import { serve } from "../support/server.ts"
+
+const LIMITS = { ...UPLOAD_LIMITS, bytesMax: 1000, heldBytesMax: 1500 }
+
+const lengthOf = httpDoor({ handle: async ({ readAll }) => Response.json({ bytes: (await readAll()).length }) })
+
+/** A body that tells no length: `send` gives the next bytes, `end` the end. */
+function openBody() {
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
+  const writer = writable.getWriter()
+  return { readable, send: (bytes: number) => writer.write(new Uint8Array(bytes)), end: () => writer.close() }
+}
+
+async function post(url: URL, body: RequestInit["body"]) {
+  const response = await fetch(new URL("/test", url), { method: "POST", body: body ?? null })
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+}
+
+/** A door that has read `bytes` of its request. */
+function readingDoor(bytes: number) {
+  const read = Promise.withResolvers<void>()
+  const handle = async (call: HttpCall) => {
+    let count = 0
+    for await (const chunk of call.bytes()) {
+      count += chunk.length
+      if (count >= bytes) read.resolve()
+    }
+    return Response.json({ bytes: count })
+  }
+  return { door: httpDoor({ handle }), read: read.promise }
+}
+
+test("a body comes whole, with a length told or without", async () => {
+  const { server } = serve({ httpDoors: [lengthOf], uploads: LIMITS })
+  expect((await post(server.url, new Uint8Array(1000))).body).toEqual({ bytes: 1000 })
+  expect((await post(server.url, null)).body).toEqual({ bytes: 0 })
+  const { readable, send, end } = openBody()
+  const answer = post(server.url, readable)
+  await send(600)
+  await send(400)
+  await end()
+  expect((await answer).body).toEqual({ bytes: 1000 })
+})
+
+test("a body that is too large is refused as soon as that shows", async () => {
+  const { server } = serve({ httpDoors: [lengthOf], uploads: LIMITS })
+  const refusal = { status: 413, body: { by: "http", reason: "too_large", message: "more than 1000 bytes" } }
+  expect(await post(server.url, new Uint8Array(1001))).toMatchObject(refusal)
+  const { readable, send } = openBody()
+  const answer = post(server.url, readable)
+  send(1001).catch(() => {})
+  expect(await answer).toMatchObject(refusal)
+})
+
+test("all bodies together are held only up to a limit, and counted out when they are answered", async () => {
+  const waiting = Promise.withResolvers<void>()
+  const held = Promise.withResolvers<void>()
+  const handle = async ({ readAll, query }: HttpCall) => {
+    const bytes = await readAll()
+    held.resolve()
+    if (query.has("wait")) await waiting.promise
+    return Response.json({ bytes: bytes.length })
+  }
+  const { server } = serve({ httpDoors: [httpDoor({ handle })], uploads: LIMITS })
+  const first = fetch(new URL("/test?wait", server.url), { method: "POST", body: new Uint8Array(1000) })
+  await held.promise
+  expect(await registry.metrics()).toContain("\nxrx_stt_upload_bytes_held 1000\n")
+  expect(await post(server.url, new Uint8Array(501))).toMatchObject({ status: 429, body: { reason: "busy" } })
+  expect(await post(server.url, new Uint8Array(500))).toMatchObject({ status: 200 })
+  waiting.resolve()
+  expect((await first).status).toBe(200)
+  expect(await registry.metrics()).toContain("\nxrx_stt_upload_bytes_held 0\n")
+})
+
+test("a body that stalls is given up", async () => {
+  const clock = handClock()
+  const { door, read } = readingDoor(10)
+  const { server } = serve({ httpDoors: [door], uploads: { ...LIMITS, stallMs: 60_000 }, clock })
+  const { readable, send } = openBody()
+  const answer = post(server.url, readable)
+  await send(10)
+  await read
+  await new Promise((resolve) => setImmediate(resolve))
+  await clock.advance(60_000)
+  expect(await answer).toMatchObject({ status: 408, body: { reason: "timeout", message: "the body stalled" } })
+})
