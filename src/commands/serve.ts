@@ -4,7 +4,7 @@
  */
 import { prepareAudio } from "../audio/input.ts"
 import type { Engine } from "../engines/engine.ts"
-import { engineOf, openDetector, openProvider } from "../engines/index.ts"
+import { openDetector, openProvider, speechOf } from "../engines/index.ts"
 import { type RunningServer, type ServerOptions, startServer } from "../server/server.ts"
 import type { Settings } from "../settings.ts"
 import { readCertificate } from "./certificate.ts"
@@ -28,7 +28,7 @@ export async function serve(program: Program): Promise<number> {
   const download = showDownload(program)
   const vad = openDetector(program)
   const provider = await openProvider({ ...program, engines, vad, onDownload: download.onProgress })
-  const engine = engineOf(provider, { settings, vad, log })
+  const { engine } = speechOf(provider, { settings, vad, log })
   try {
     await prepareAudio()
     const server = listen({ ...serverOptions(settings), ...(tls && { tls }), engine, log })

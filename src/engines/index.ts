@@ -6,7 +6,7 @@ import { cacheDirCandidates } from "../binary/cache-dirs.ts"
 import type { Log } from "../log.ts"
 import { queueWaiting } from "../metrics.ts"
 import type { Environment, Settings } from "../settings.ts"
-import { createPermits } from "../speech/permits.ts"
+import { createPermits, type Permits } from "../speech/permits.ts"
 import { liftTranscriber } from "../speech/utterances.ts"
 import { createVoiceActivityDetector } from "../speech/vad/detector.ts"
 import type { VoiceActivityDetector } from "../speech/vad/vad.ts"
@@ -54,14 +54,21 @@ export function openDetector({ settings, env, vadCommand, log }: DetectorContext
   return createVoiceActivityDetector({ command: vadCommand, env, cacheDirs: cacheDirsOf(settings, env), log })
 }
 
+/** What the server asks for words: streams of every provider, whole recordings of some. */
+export interface Speech {
+  readonly engine: Engine
+  /** Behind that engine, with the permits that its streams take; null if the provider hears streams only. */
+  readonly whole: { readonly transcriber: Transcriber; readonly permits: Permits } | null
+}
+
 /** The provider as the server wants it. It is ready without the detector, unless whoever says nothing of a mode streams. */
-export function engineOf(provider: Provider, { settings, vad, log }: Pick<ProviderContext, "settings" | "vad" | "log">): Engine {
-  if (provider.kind === "engine") return provider.engine
+export function speechOf(provider: Provider, { settings, vad, log }: Pick<ProviderContext, "settings" | "vad" | "log">): Speech {
+  if (provider.kind === "engine") return { engine: provider.engine, whole: null }
   const { transcriber } = provider
   const onWaiting = (count: number) => queueWaiting.set({ engine: transcriber.name }, count)
   const permits = createPermits({ atOnce: transcriber.concurrency, waitingMax: settings.STT_QUEUE_MAX, onWaiting })
   const engine = liftTranscriber(transcriber, { permits, vad, log })
-  return settings.STT_MODE === "utterance" ? engine : readyWith(vad, engine)
+  return { engine: settings.STT_MODE === "utterance" ? engine : readyWith(vad, engine), whole: { transcriber, permits } }
 }
 
 function readyWith(vad: VoiceActivityDetector, engine: Engine): Engine {

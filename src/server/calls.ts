@@ -25,15 +25,12 @@ export interface CallsOptions {
 
 export interface Calls {
   answer(door: HttpDoor, request: Request, asking: Asking & { readonly rest: string }): Promise<Response>
-  /** Resolves when no request is in work. */
-  idle(): Promise<void>
   /** Gives all up. */
   stop(): void
 }
 
 export function createCalls({ defaults, uploads, recordingsFor, clock, log }: CallsOptions): Calls {
   const open = new Set<AbortController>()
-  const waiters: (() => void)[] = []
 
   async function answer(door: HttpDoor, request: Request, asking: Asking & { readonly rest: string }): Promise<Response> {
     const over = new AbortController()
@@ -55,7 +52,6 @@ export function createCalls({ defaults, uploads, recordingsFor, clock, log }: Ca
       requests.inc({ door: door.name, status })
       const durationMs = Math.round(clock.now() - startedAtMs)
       log.info("request", { request: asking.requestId, door: door.name, status, durationMs })
-      if (open.size === 0) for (const resolve of waiters.splice(0)) resolve()
     }
 
     const call: HttpCall = {
@@ -94,7 +90,6 @@ export function createCalls({ defaults, uploads, recordingsFor, clock, log }: Ca
 
   return {
     answer,
-    idle: () => (open.size === 0 ? Promise.resolve() : new Promise((resolve) => waiters.push(resolve))),
     stop() {
       for (const over of open) over.abort(new EngineError("aborted", "shutting down"))
     },

@@ -178,6 +178,24 @@ describe("a request's door", () => {
     await left.promise
   })
 
+  test("a stream of events is given up when the client leaves in the middle of it", async () => {
+    const left = Promise.withResolvers<void>()
+    const handle = ({ signal }: HttpCall) => {
+      signal.addEventListener("abort", () => left.resolve())
+      const endless = new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode("data: 1\n\n")) })
+      return new Response(endless, { headers: { "content-type": "text/event-stream" } })
+    }
+    const { server, tap } = serve({ httpDoors: [httpDoor({ handle })] })
+    const client = new AbortController()
+    const { body } = await fetch(new URL("/test", server.url), { method: "POST", signal: client.signal })
+    await body?.getReader().read()
+    expect(await registry.metrics()).toContain('xrx_stt_requests_open{door="test"} 1')
+    client.abort()
+    await left.promise
+    expect(await tap.seen("request")).toMatchObject({ door: "test", status: 200 })
+    expect(await registry.metrics()).toContain('xrx_stt_requests_open{door="test"} 0')
+  })
+
   test("a page may ask and read only if its origin is allowed", async () => {
     const { server } = serve({ httpDoors: [httpDoor({ methods: ["GET", "POST"] })], allowedOrigins: ["https://good.example"] })
     const from = (origin: string, init: RequestInit = {}) => ask(server.url, "/test", { ...init, headers: { ...init.headers, origin } })
