@@ -1,8 +1,9 @@
 /**
  * The composition root and the command line. The only file that reads process.env, catches signals, or exits.
  *
- * Engine processes are this same program with the argument `__engine`, the voice activity process is it with `__vad`. They are
- * sorted out before anything else is imported: they must not load the server, and the server must not load ONNX Runtime.
+ * Engine processes are this same program with the argument `__engine`, the voice activity process is it with `__vad`, and those that
+ * decode recordings are it with `__decode`. They are sorted out before anything else is imported: they must not load the server,
+ * and the server must not load ONNX Runtime.
  */
 export {}
 
@@ -12,6 +13,9 @@ if (process.argv[2] === "__engine") {
 } else if (process.argv[2] === "__vad") {
   const { runVad } = await import("./speech/vad/child.ts")
   await runVad()
+} else if (process.argv[2] === "__decode") {
+  const { runDecoder } = await import("./audio/decoding/child.ts")
+  await runDecoder()
 } else {
   const code = await runProgram()
   // Exiting drops what a slow reader of a pipe has not taken yet.
@@ -49,6 +53,7 @@ async function runProgram(): Promise<number> {
     env: process.env,
     engineCommand: [...thisProgram, "__engine"],
     vadCommand: [...thisProgram, "__vad"],
+    decodeCommand: [...thisProgram, "__decode"],
     stop: stop.signal,
     terminal: process.stderr.isTTY === true,
     write: (text) => void process.stdout.write(`${text}\n`),

@@ -132,3 +132,19 @@ export const recordingsWaiting = new Gauge({
   help: "Recordings that wait for their turn to be decoded and heard",
   registers,
 })
+export const decodesWaiting = new Gauge({
+  name: "xrx_stt_decodes_waiting",
+  help: "Recordings that wait for a process to decode them",
+  registers,
+})
+export const decodeProcesses = new Gauge({
+  name: "xrx_stt_decode_processes",
+  help: "Processes that decode recordings, idle ones included",
+  registers,
+})
+export const decodesEnded = new Counter({
+  name: "xrx_stt_decodes_total",
+  help: "Recordings decoded or not, by outcome: done, source (its sender failed), or the code of a failure",
+  labelNames: ["outcome"],
+  registers,
+})

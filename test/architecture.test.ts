@@ -8,7 +8,7 @@ const src = join(import.meta.dir, "../src")
 /** What each room may import from, beside itself and the leaves. Arrows point inward: the outside knows the inside. */
 const LEAVES = ["clock.ts", "log.ts", "metrics.ts", "settings.ts"]
 const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
-  audio: [],
+  audio: ["engines/engine-error.ts"],
   speech: ["audio", "engines/engine.ts", "engines/engine-error.ts"],
   // A program of its own: it loads ONNX Runtime.
   "speech/vad": ["binary"],
@@ -24,7 +24,10 @@ const ONLY_COMPOSITION = ["settings.ts", "engines/index.ts"]
 const COMPOSITION = ["main.ts", "settings.ts", "commands/", "engines/index.ts"]
 
 /** What main.ts runs in processes of their own, and nobody else may reach. */
-const CHILDREN = ["engines/whisper/child.ts", "speech/vad/child.ts"]
+const ONNX_CHILDREN = ["engines/whisper/child.ts", "speech/vad/child.ts"]
+const CHILDREN = [...ONNX_CHILDREN, "audio/decoding/child.ts"]
+/** Nor may the server decode what strangers send. */
+const DECODERS = /(?:from|import|require)\s*\(?\s*"(?:opus-decoder|\.\/symphonia\/)/
 const ONNX_RUNTIME = /(?:from|import|require)\s*\(?\s*"(?:@huggingface\/transformers|onnxruntime-)/
 
 interface Arrow {
@@ -83,11 +86,12 @@ describe("the structure of src", () => {
     expect(wrong).toEqual([])
   })
 
-  test("the server never loads ONNX Runtime: only processes of their own reach it, and only main.ts reaches them", () => {
-    const loadsOnnxRuntime = (file: string) => ONNX_RUNTIME.test(readSource(file).replace(/import type [^"]*/g, ""))
+  test("the server never loads ONNX Runtime or a decoder: only processes of their own reach them, and only main.ts reaches those", () => {
+    const loads = (what: RegExp) => (file: string) => what.test(readSource(file).replace(/import type [^"]*/g, ""))
     const server = [...reachable("commands/command-line.ts")]
     expect(server).toContain("server/server.ts")
-    expect(server.filter((file) => CHILDREN.includes(file) || loadsOnnxRuntime(file))).toEqual([])
-    for (const child of CHILDREN) expect([...reachable(child)].filter(loadsOnnxRuntime)).not.toEqual([])
+    expect(server.filter((file) => CHILDREN.includes(file) || loads(ONNX_RUNTIME)(file) || loads(DECODERS)(file))).toEqual([])
+    for (const child of ONNX_CHILDREN) expect([...reachable(child)].filter(loads(ONNX_RUNTIME))).not.toEqual([])
+    expect([...reachable("audio/decoding/child.ts")].filter(loads(DECODERS))).not.toEqual([])
   })
 })

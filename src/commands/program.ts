@@ -15,6 +15,8 @@ export interface Program {
   readonly engineCommand: readonly string[]
   /** Starts it as the voice activity process. */
   readonly vadCommand: readonly string[]
+  /** Starts it as a process that decodes recordings. */
+  readonly decodeCommand: readonly string[]
   /** Aborts when the process is asked to end. */
   readonly stop: AbortSignal
   readonly log: Log

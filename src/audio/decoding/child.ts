@@ -1,0 +1,116 @@
+/**
+ * The other end of a decoding process: takes one file after the other from its stdin and says on stdout what can be heard. It
+ * waits inside its reads and writes, since nothing else has to go on here. Knows no source and no clock: the server watches its
+ * time and its memory.
+ */
+import { readSync, writeSync } from "node:fs"
+import { bytesFromSamples, SAMPLE_RATE_HZ } from "../pcm.ts"
+import { openSource } from "./byte-source.ts"
+import { createPieces } from "./pieces.ts"
+import { loadSymphonia, type Recording } from "./symphonia.ts"
+import { FRAME_HEADER_BYTES, FROM_PROCESS, FROM_SERVER, type Frame, frameHeader, type Job, readFrameHeader } from "./talk.ts"
+import { UnreadableRecording } from "./unreadable.ts"
+
+const STDIN = 0
+const STDOUT = 1
+
+/**
+ * A file of less than this for each second of its sound is a bomb: silence by the hour in some kB. The thinnest honest
+ * recording, digital silence in FLAC, comes to 50. Asked only of what is long, since a header weighs more than a word.
+ */
+const BYTES_PER_SECOND_MIN = 32
+const BOMB_SECONDS_MIN = 600
+
+/** The server has given the job up. */
+class Stopped extends Error {
+  override readonly name = "Stopped"
+}
+
+/** Never settles: the process ends when its stdin does. */
+export async function runDecoder(): Promise<void> {
+  if (process.stdin.isTTY) throw new Error("a decoding process is started by xrx-stt itself")
+  // Ctrl-C and systemd signal the whole group; the server decides when this process may go, so that a drain loses no word.
+  process.on("SIGINT", () => {})
+  process.on("SIGTERM", () => {})
+  const open = await loadSymphonia()
+  send(FROM_PROCESS.ready)
+  for (;;) {
+    const { body } = receive()
+    const job: Job = JSON.parse(new TextDecoder().decode(body))
+    try {
+      await decode(job, open)
+      send(FROM_PROCESS.done)
+    } catch (error) {
+      if (error instanceof UnreadableRecording) send(FROM_PROCESS.failed, new TextEncoder().encode(error.message))
+      else if (error instanceof Stopped) send(FROM_PROCESS.done)
+      else throw error
+    }
+    // The memory of the file's modules.
+    Bun.gc(true)
+  }
+}
+
+async function decode({ channel, maxSeconds, maxBytes }: Job, open: Awaited<ReturnType<typeof loadSymphonia>>): Promise<void> {
+  const source = openSource(takeBytes(), maxBytes)
+  const pieces = createPieces(channel, givePiece)
+  let recording: Recording | undefined
+  let seconds = 0
+  try {
+    recording = await open(source)
+    for (let sound = recording.next(); sound !== null; sound = recording.next()) {
+      seconds += (sound.channels[0]?.length ?? 0) / sound.rateHz
+      if (seconds > maxSeconds) throw new UnreadableRecording(`longer than ${maxSeconds} seconds`)
+      if (seconds > BOMB_SECONDS_MIN && source.takenBytes < seconds * BYTES_PER_SECOND_MIN)
+        throw new UnreadableRecording("hardly any data for its length")
+      await pieces.push(sound)
+    }
+    if (seconds === 0) throw new UnreadableRecording(source.takenBytes === 0 ? "this file is empty" : "no sound in this file")
+    pieces.end()
+  } finally {
+    pieces.close()
+    recording?.close()
+  }
+}
+
+/** Asks for the next bytes, as long as there are any. */
+function takeBytes(): () => Uint8Array | null {
+  let over = false
+  return () => {
+    if (over) return null
+    send(FROM_PROCESS.want)
+    const { kind, body } = receive()
+    over = kind === FROM_SERVER.end
+    if (kind === FROM_SERVER.stop) throw new Stopped()
+    return over ? null : body
+  }
+}
+
+function givePiece(samples: Int16Array) {
+  for (let at = 0; at < samples.length; at += PIECE_MAX_SAMPLES) {
+    send(FROM_PROCESS.piece, bytesFromSamples(samples.subarray(at, at + PIECE_MAX_SAMPLES)))
+    if (receive().kind === FROM_SERVER.stop) throw new Stopped()
+  }
+}
+
+/** What a filter holds back makes one piece longer than others, not by much. */
+const PIECE_MAX_SAMPLES = 10 * SAMPLE_RATE_HZ
+
+function receive(): Frame {
+  const { kind, bodyBytes } = readFrameHeader(readExactly(FRAME_HEADER_BYTES))
+  return { kind, body: readExactly(bodyBytes) }
+}
+
+function readExactly(length: number): Uint8Array {
+  const bytes = new Uint8Array(length)
+  for (let at = 0; at < length; ) {
+    const count = readSync(STDIN, bytes, at, length - at, null)
+    if (count === 0) process.exit(0)
+    at += count
+  }
+  return bytes
+}
+
+function send(kind: number, body: Uint8Array = new Uint8Array(0)) {
+  for (const bytes of [frameHeader(kind, body.length), body])
+    for (let at = 0; at < bytes.length; ) at += writeSync(STDOUT, bytes, at, bytes.length - at)
+}

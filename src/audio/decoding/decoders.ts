@@ -1,0 +1,132 @@
+/**
+ * The Decoder of the server: a few processes that decode one file each at a time, started when they are needed and let go when
+ * they were idle for a while. A process that dies costs its own file only. Knows no format.
+ */
+import { type Clock, realClock } from "../../clock.ts"
+import { EngineError } from "../../engines/engine-error.ts"
+import type { Log } from "../../log.ts"
+import { decodeProcesses, decodesEnded, decodesWaiting } from "../../metrics.ts"
+import { type DecodeProcess, startDecodeProcess } from "./decode-process.ts"
+import type { Decoder } from "./decoder.ts"
+import { tellFile } from "./telling.ts"
+
+/** Starting one takes a tenth of a second and more; keeping one takes 60 MB. */
+const IDLE_MS = 60_000
+
+/** More files than these do not wait for a process: they are refused with `overloaded`. */
+const WAITING_MAX = 64
+
+export interface DecoderOptions {
+  /** Starts this program again as a decoding process. */
+  readonly command: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** At most so many at once, and so many files: a file keeps its process until its reader has taken its end. */
+  readonly processes: number
+  /** Default: the real one. */
+  readonly clock?: Clock
+  readonly log: Log
+}
+
+interface Idle {
+  readonly process: DecodeProcess
+  readonly keep: () => void
+}
+
+export function createDecoder({ command, env, processes, clock = realClock, log }: DecoderOptions): Decoder {
+  const idle: Idle[] = []
+  const alive = new Set<DecodeProcess>()
+  const waiting = new Set<PromiseWithResolvers<void>>()
+  const closing = new AbortController()
+  let taken = 0
+
+  return {
+    async *decodeRecording(source, options) {
+      const signal = AbortSignal.any([options.signal, closing.signal])
+      await takePlace(signal)
+      let outcome = "aborted"
+      try {
+        const process = idleProcess() ?? (await startProcess())
+        try {
+          yield* tellFile(process, source, { ...options, signal })
+          outcome = "done"
+        } finally {
+          keepIdle(process)
+        }
+      } catch (error) {
+        outcome = error instanceof EngineError ? error.code : "source"
+        throw error
+      } finally {
+        decodesEnded.inc({ outcome })
+        givePlace()
+      }
+    },
+    async close() {
+      closing.abort()
+      for (const { keep } of idle.splice(0)) keep()
+      for (const process of alive) process.kill("closed")
+      await Promise.all([...alive].map(({ ended }) => ended))
+    },
+  }
+
+  async function takePlace(signal: AbortSignal) {
+    if (signal.aborted) throw new EngineError("aborted", "the recording was given up")
+    if (taken < processes) {
+      taken++
+      return
+    }
+    if (waiting.size >= WAITING_MAX) throw new EngineError("overloaded", "too many recordings wait to be decoded", { retryable: true })
+    const place = Promise.withResolvers<void>()
+    const abort = () => {
+      waiting.delete(place)
+      place.reject(new EngineError("aborted", "the recording was given up"))
+    }
+    signal.addEventListener("abort", abort, { once: true })
+    waiting.add(place)
+    decodesWaiting.set(waiting.size)
+    try {
+      await place.promise
+    } finally {
+      signal.removeEventListener("abort", abort)
+      decodesWaiting.set(waiting.size)
+    }
+  }
+
+  /** The place goes on to whoever waits longest. */
+  function givePlace() {
+    const [next] = waiting
+    if (next === undefined) {
+      taken--
+      return
+    }
+    waiting.delete(next)
+    next.resolve()
+  }
+
+  function idleProcess(): DecodeProcess | undefined {
+    const last = idle.pop()
+    last?.keep()
+    return last?.process
+  }
+
+  async function startProcess(): Promise<DecodeProcess> {
+    const process = startDecodeProcess({ command, env, clock, log })
+    alive.add(process)
+    decodeProcesses.set(alive.size)
+    process.ended.then(() => {
+      alive.delete(process)
+      decodeProcesses.set(alive.size)
+      const at = idle.findIndex((one) => one.process === process)
+      for (const { keep } of at < 0 ? [] : idle.splice(at, 1)) keep()
+    })
+    if (closing.signal.aborted) process.kill("closed")
+    if ((await process.answer()) === null)
+      throw new EngineError("unavailable", "recordings cannot be decoded now: the process for it does not start", { retryable: true })
+    return process
+  }
+
+  function keepIdle(process: DecodeProcess) {
+    if (!process.usable || closing.signal.aborted) return process.kill("closed")
+    const callOff = clock.after(IDLE_MS, () => process.kill("closed"))
+    idle.push({ process, keep: callOff })
+  }
+}

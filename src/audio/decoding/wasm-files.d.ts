@@ -1,0 +1,6 @@
+/** A module of WebAssembly imported `with { type: "file" }` is its path, on disk or inside the executable. */
+declare module "*.wasm" {
+  const path: string
+  // biome-ignore lint/style/noDefaultExport: the form in which Bun hands out the path
+  export default path
+}
