@@ -2,6 +2,7 @@
  * `serve`: settings → provider → server → the signal to stop → drain. Knows the order of these steps and nothing of their
  * insides. Ends no process: the exit code is what it returns.
  */
+import { createDecoder } from "../audio/decoding/decoders.ts"
 import { prepareAudio } from "../audio/input.ts"
 import type { Engine } from "../engines/engine.ts"
 import { openDetector, openProvider, speechOf } from "../engines/index.ts"
@@ -12,6 +13,9 @@ import { enginesThatFit, readMachine } from "./machine.ts"
 import { EXIT, type Program, stopped } from "./program.ts"
 import { showDownload } from "./progress.ts"
 import { reasonOf, systemCode } from "./reason.ts"
+
+/** Files decoded at once: each is decoded a hundred times faster than it is heard, so that two keep any engine busy. */
+const DECODE_PROCESSES = 2
 
 /**
  * Serves until `program.stop` aborts and the drain ended, or until it is certain that no word could ever be answered. Clients
@@ -28,10 +32,12 @@ export async function serve(program: Program): Promise<number> {
   const download = showDownload(program)
   const vad = openDetector(program)
   const provider = await openProvider({ ...program, engines, vad, onDownload: download.onProgress })
-  const { engine } = speechOf(provider, { settings, vad, log })
+  const { engine, whole } = speechOf(provider, { settings, vad, log })
+  const decoder = createDecoder({ command: program.decodeCommand, env: program.env, processes: DECODE_PROCESSES, log })
+  const recordings = whole && { ...whole, decoder, waitingMax: settings.STT_QUEUE_MAX }
   try {
     await prepareAudio()
-    const server = listen({ ...serverOptions(settings), ...(tls && { tls }), engine, log })
+    const server = listen({ ...serverOptions(settings), ...(tls && { tls }), ...(recordings && { recordings }), engine, log })
     if (typeof server === "string") {
       log.error("cannot start", { reason: server })
       return EXIT.failed
@@ -48,6 +54,7 @@ export async function serve(program: Program): Promise<number> {
     return EXIT.drained
   } finally {
     await engine.close()
+    await decoder.close()
     await vad.close()
     log.info("stopped")
   }
