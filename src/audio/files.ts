@@ -5,6 +5,7 @@
 import { decoder } from "@audio/decode-wav"
 import { joinSamples, samplesFromFloats } from "./pcm.ts"
 import { createResampler } from "./resample.ts"
+import { plainWav, WAV_HEADER_MAX_BYTES } from "./wav-header.ts"
 
 /** These bytes are no sound that we can read. The message is one line for the user and names no file. */
 export class UnreadableAudio extends Error {
@@ -61,16 +62,7 @@ function mixDown(channels: readonly Float32Array[]): Float32Array {
   return mixed
 }
 
-const RIFF_HEADER_BYTES = 12
-const CHUNK_HEADER_BYTES = 8
-
-/** Titles and pictures may stand before the sound, but not more of them than this. */
-const HEADER_MAX_BYTES = 16 * 1024 * 1024
-
-/**
- * The same file with nothing but the format before its sound. The decoder walks over other chunks too, but forgets that one
- * of odd length is followed by a byte that does not count, and then finds no sound.
- */
+/** The decoder stumbles over much that may stand before the sound. */
 async function* plainHeader(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let head: Buffer | undefined = Buffer.alloc(0)
   for await (const chunk of bytes) {
@@ -79,28 +71,15 @@ async function* plainHeader(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
       continue
     }
     head = Buffer.concat([head, chunk])
-    const plain = withoutOtherChunks(head)
-    if (plain) {
-      yield plain
+    const plain = plainWav(head)
+    if (plain.kind === "none") throw new UnreadableAudio(NOT_WAV)
+    if (plain.kind === "plain") {
+      yield plain.bytes
       head = undefined
-    } else if (head.length > HEADER_MAX_BYTES) throw new UnreadableAudio("no sound in the first 16 MiB of this file")
+    } else if (head.length > WAV_HEADER_MAX_BYTES) throw new UnreadableAudio("no sound in the first 16 MiB of this file")
   }
-  if (head) throw new UnreadableAudio(head.length > 0 && head.length < RIFF_HEADER_BYTES ? NOT_WAV : NO_SOUND)
+  if (head) throw new UnreadableAudio(head.length > 0 && head.length < SHORTEST_BYTES ? NOT_WAV : NO_SOUND)
 }
 
-/** Undefined as long as the sound has not begun. */
-function withoutOtherChunks(head: Buffer): Buffer | undefined {
-  if (head.length < RIFF_HEADER_BYTES) return undefined
-  if (head.toString("latin1", 0, 4) !== "RIFF" || head.toString("latin1", 8, 12) !== "WAVE") throw new UnreadableAudio(NOT_WAV)
-  const kept = [head.subarray(0, RIFF_HEADER_BYTES)]
-  let at = RIFF_HEADER_BYTES
-  while (at + CHUNK_HEADER_BYTES <= head.length) {
-    const name = head.toString("latin1", at, at + 4)
-    if (name === "data") return Buffer.concat([...kept, head.subarray(at)])
-    const length = head.readUInt32LE(at + 4)
-    const end = at + CHUNK_HEADER_BYTES + length + (length % 2)
-    if (name === "fmt ") kept.push(head.subarray(at, end))
-    at = end
-  }
-  return undefined
-}
+/** What is shorter does not even say that it is a WAV file. */
+const SHORTEST_BYTES = 12

@@ -2,6 +2,7 @@
  * The bytes of one file as the decoder asks for them: from front to back where the format allows it, and as a whole where it
  * does not. Knows no codec.
  */
+import { plainWav, WAV_HEADER_MAX_BYTES } from "../wav-header.ts"
 
 export interface ByteSource {
   /** Fills what it can; 0 is the end. */
@@ -25,8 +26,7 @@ export function openSource(take: () => Uint8Array | null, maxBytes: number): Byt
     takenBytes += bytes?.length ?? 0
     return bytes
   }
-  const head = readHead(counted)
-  plainName(head)
+  const head = plainHead(readHead(counted), counted)
   const source = mustBeWhole(head) ? wholeFile(head, counted, maxBytes) : passingFile(head, counted)
   return {
     ...source,
@@ -90,9 +90,16 @@ function wholeFile(head: Uint8Array, take: () => Uint8Array | null, maxBytes: nu
   }
 }
 
-/** A WAV file of more than 4 GB differs in its name and in a chunk that may be passed over: then its sound ends with the file. */
-function plainName(head: Uint8Array) {
-  if (text(head, 0) === "RF64" || text(head, 0) === "BW64") head.set(Buffer.from("RIFF"))
+/** Of a WAV file as much as is needed to make its header plain. */
+function plainHead(head: Uint8Array, take: () => Uint8Array | null): Uint8Array {
+  for (;;) {
+    const plain = plainWav(head)
+    if (plain.kind === "plain") return plain.bytes
+    if (plain.kind === "none" || head.length > WAV_HEADER_MAX_BYTES) return head
+    const more = take()
+    if (more === null) return head
+    head = Buffer.concat([head, more])
+  }
 }
 
 /** Files whose table of contents may lie behind the sound. */

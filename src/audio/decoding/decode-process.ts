@@ -2,18 +2,20 @@
  * One decoding process, from its spawn to its end: it is told a file in turns and answers within a deadline and a ceiling of
  * memory, or is killed. Knows no source and no queue, and never throws: how a process ended is a value.
  */
-import { readFileSync } from "node:fs"
 import type { Clock } from "../../clock.ts"
 import type { Log } from "../../log.ts"
 import { FRAME_HEADER_BYTES, FROM_PROCESS, type Frame, frameHeader, readFrameHeader } from "./talk.ts"
+import { usageOf } from "./usage.ts"
 
 /** Reading the program, on a machine that does much else. */
 const START_DEADLINE_MS = 20_000
-/** Two seconds of sound take some ms; a file that is held whole is looked through in less than a second. */
-const ANSWER_DEADLINE_MS = 4_000
+/** Of a core, for one answer: two seconds of sound take some ms, to look through a file that is held whole less than a second. */
+const ANSWER_CPU_MAX_MS = 3_000
+/** By the clock, for a process that waits for nothing; one on a crowded machine is not to blame. */
+const ANSWER_DEADLINE_MS = 30_000
 /** A process with its modules and one common file: 80 MB. A module may grow to 256 MB. */
 const MEMORY_MAX_BYTES = 512 * 1024 * 1024
-const MEMORY_EVERY_MS = 250
+const LOOK_EVERY_MS = 250
 /** What is kept of the last lines that the process wrote on stderr. */
 const STDERR_TAIL_CHARS = 1_000
 
@@ -65,7 +67,9 @@ export function startDecodeProcess({ command, env, clock, log }: DecodeCommand):
   const frames = readFrames(child.stdout)
   const stderr = keepTail(child.stderr)
   let deadlineMs = START_DEADLINE_MS
-  watchMemory(child.pid)
+  /** Of a core, when the question was asked that it works on. */
+  let askedAtCpuMs = Number.POSITIVE_INFINITY
+  watchUsage(child.pid)
   watchEnd(child)
 
   return {
@@ -76,7 +80,9 @@ export function startDecodeProcess({ command, env, clock, log }: DecodeCommand):
     async answer() {
       const detail = `gave no answer within ${deadlineMs} ms`
       const callOff = clock.after(deadlineMs, () => kill({ cause: "timeout", detail }))
+      if (deadlineMs === ANSWER_DEADLINE_MS) askedAtCpuMs = usageOf(child.pid).cpuMs
       const frame = await frames.next()
+      askedAtCpuMs = Number.POSITIVE_INFINITY
       callOff()
       if (frame?.kind === FROM_PROCESS.ready)
         log.debug("decoding process ready", { pid: child.pid, startMs: Math.round(clock.now() - startedAt) })
@@ -113,11 +119,14 @@ export function startDecodeProcess({ command, env, clock, log }: DecodeCommand):
     child?.kill("SIGKILL")
   }
 
-  function watchMemory(pid: number) {
-    stopWatching = clock.after(MEMORY_EVERY_MS, () => {
+  function watchUsage(pid: number) {
+    stopWatching = clock.after(LOOK_EVERY_MS, () => {
+      const { residentBytes, cpuMs } = usageOf(pid)
       const maxBytes = MEMORY_MAX_BYTES + fileBytes
-      if (residentBytes(pid) > maxBytes) kill({ cause: "memory", detail: `took more than ${maxBytes} bytes of memory` })
-      else watchMemory(pid)
+      if (residentBytes > maxBytes) kill({ cause: "memory", detail: `took more than ${maxBytes} bytes of memory` })
+      else if (cpuMs - askedAtCpuMs > ANSWER_CPU_MAX_MS)
+        kill({ cause: "timeout", detail: `gave no answer within ${ANSWER_CPU_MAX_MS} ms of a core` })
+      else watchUsage(pid)
     })
   }
 
@@ -132,17 +141,6 @@ export function startDecodeProcess({ command, env, clock, log }: DecodeCommand):
     const fields = { pid: process.pid, cause: ending.cause, detail: ending.detail }
     if (ending.cause === "closed" || ending.cause === "aborted") log.debug("decoding process ended", fields)
     else log.warn("decoding process ended", { ...fields, stderr: await stderr })
-  }
-}
-
-const PAGE_BYTES = 4096
-
-/** Linux only; elsewhere the ceiling of its modules has to do. */
-function residentBytes(pid: number): number {
-  try {
-    return Number(readFileSync(`/proc/${pid}/statm`, "latin1").split(" ")[1]) * PAGE_BYTES
-  } catch {
-    return 0
   }
 }
 

@@ -42,7 +42,6 @@ interface Exports {
 const SAMPLES = 1
 const PACKET = 2
 const FAILED = 3
-const CUT_OFF = 4
 
 const UNKNOWN = "no sound was found in this file: it is damaged, or none of wav, flac, mp3, ogg, opus, webm, m4a, mp4, aac, aiff, caf"
 const DAMAGED = "this file is damaged: nothing in it can be decoded"
@@ -92,7 +91,7 @@ async function openRecording(module: WebAssembly.Module, source: ByteSource): Pr
         heard ||= sound !== null && sound !== undefined
         if (sound) return sound
         if (kind === PACKET) continue
-        if (!heard && (kind === undefined || kind === FAILED || kind === CUT_OFF)) throw new UnreadableRecording(DAMAGED)
+        if (!heard && (kind === undefined || kind === FAILED)) throw new UnreadableRecording(DAMAGED)
         return null
       }
     },
@@ -120,9 +119,11 @@ function bytesAt({ memory }: Exports, at: number, length: number): Uint8Array {
 
 function reasonOf(symphonia: Exports): string {
   const said = new TextDecoder().decode(bytesAt(symphonia, symphonia.failure(), symphonia.failure_len()))
-  if (!said.startsWith("unsupported feature:") || said.includes("(probe)")) return UNKNOWN
-  return `this file's sound is of a kind that cannot be decoded (${said.slice("unsupported feature:".length).trim()})`
+  return OTHER_CODEC.test(said) ? "this file's sound is of a kind that cannot be decoded" : UNKNOWN
 }
+
+/** What Symphonia says of a file that is well, but not for it. */
+const OTHER_CODEC = /^unsupported feature: .*(codec|wave format|complex|channel)/
 
 /** Where the header of RFC 7845 keeps what. */
 const OPUS_HEADER_BYTES = 19
