@@ -21,6 +21,9 @@ const STDOUT = 1
 const BYTES_PER_SECOND_MIN = 64
 const BOMB_SECONDS_MIN = 600
 
+/** What was worked on lies about until somebody looks: 6 MB a minute of sound. */
+const CLEAN_EVERY_SECONDS = 60
+
 /** The server has given the job up. */
 class Stopped extends Error {
   override readonly name = "Stopped"
@@ -55,6 +58,7 @@ async function decode({ channel, maxSeconds, maxBytes }: Job, open: Awaited<Retu
   const pieces = createPieces(channel, givePiece)
   let recording: Recording | undefined
   let seconds = 0
+  let cleanAtSeconds = CLEAN_EVERY_SECONDS
   try {
     if (source.takenBytes === 0) throw new UnreadableRecording("this file is empty")
     recording = await open(source)
@@ -64,6 +68,9 @@ async function decode({ channel, maxSeconds, maxBytes }: Job, open: Awaited<Retu
       if (seconds > BOMB_SECONDS_MIN && source.takenBytes < seconds * BYTES_PER_SECOND_MIN)
         throw new UnreadableRecording("hardly any data for its length")
       await pieces.push(sound)
+      if (seconds < cleanAtSeconds) continue
+      Bun.gc(true)
+      cleanAtSeconds = seconds + CLEAN_EVERY_SECONDS
     }
     if (seconds === 0) throw new UnreadableRecording("no sound in this file")
     pieces.end()
