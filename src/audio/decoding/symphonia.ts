@@ -106,7 +106,8 @@ function samplesOf(symphonia: Exports): Sound {
     { length: symphonia.channels() },
     (_, channel) => new Float32Array(symphonia.memory.buffer, at + channel * frames * Float32Array.BYTES_PER_ELEMENT, frames),
   )
-  return { channels, rateHz: symphonia.rate() }
+  // Unsigned over there.
+  return { channels, rateHz: symphonia.rate() >>> 0 }
 }
 
 function packetOf(symphonia: Exports): Uint8Array {

@@ -79,6 +79,17 @@ describe("a recording is known by its bytes and gives its speech", () => {
     expect((await decodeAll(decoder, Buffer.concat([two, two]))).length).toBeGreaterThan(2 * speech.length)
   })
 
+  test.each(["speech.mp3", "speech.flac", "opus.webm", "vorbis.webm", "aac-44100.m4a", "fragmented.mp4", "speech.aiff", "mulaw.wav"])(
+    "%s cut off in the middle is heard as far as it goes",
+    async (name) => {
+      const bytes = await recording(name)
+      const heard = await decodeAll(decoder, bytes.subarray(0, Math.floor(bytes.length * 0.7)))
+      const whole = await decodeAll(decoder, bytes)
+      expect(heard.length).toBeGreaterThan(whole.length * 0.3)
+      expect(heard.length).toBeLessThan(whole.length)
+    },
+  )
+
   test("the same samples come of any slicing, from memory or from a sender", async () => {
     for (const name of ["vbr-44100-stereo.mp3", "opus-live.webm", "lc.m4a", "aac-44100.m4a", "speech.caf", "speech.flac"]) {
       const bytes = await recording(name)
