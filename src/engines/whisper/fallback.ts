@@ -26,8 +26,8 @@ const NO_SPEECH_THRESHOLD = 0.7
 export const TEMPERATURES: readonly number[] = [0, 0.2, 0.4]
 
 /**
- * Whether another try may give a better text. What is taken for silence anyway is left at that: the full context is surer of what it makes
- * up, "Thank you." over soft music at -1.1 instead of -1.8.
+ * Whether another try may give a better text. What is taken for silence anyway is left at that: its caller need not wait, and a text
+ * that is only surer of itself does not come through the gate.
  */
 export function isDoubtful(attempt: Attempt): boolean {
   const { avgLogprob, noSpeechProb } = attempt.decoded
