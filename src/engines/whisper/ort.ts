@@ -15,13 +15,26 @@ interface ValueMetadata {
 export interface OrtSession {
   readonly inputMetadata: readonly ValueMetadata[]
   readonly outputMetadata: readonly ValueMetadata[]
-  run(feeds: OrtTensors, outputs: readonly string[]): Promise<OrtTensors>
+  /** Outputs by name, or the tensors to write them to. */
+  run(feeds: OrtTensors, outputs: readonly string[] | OrtTensors): Promise<OrtTensors>
 }
 
 /** Makes a tensor over the array, without a copy. */
 export type TensorMaker = (type: "float32" | "int64" | "bool", data: Float32Array | BigInt64Array | Uint8Array, dims: number[]) => OrtTensor
 
-export async function run(session: OrtSession, feeds: OrtTensors, outputs: readonly string[]): Promise<OrtTensors> {
+export const run = (session: OrtSession, feeds: OrtTensors, outputs: readonly string[]): Promise<OrtTensors> =>
+  runWith(session, feeds, outputs)
+
+/** Writes the outputs to these tensors. Without a copy if onnxruntime-node knows them as its own; else it gives others. */
+export async function runInto(session: OrtSession, feeds: OrtTensors, outputs: OrtTensors): Promise<void> {
+  const given = await runWith(session, feeds, outputs)
+  for (const [name, wanted] of Object.entries(outputs)) {
+    const tensor = required(given, name)
+    if (tensor !== wanted) (wanted.data as Float32Array).set(tensor.data as Float32Array)
+  }
+}
+
+async function runWith(session: OrtSession, feeds: OrtTensors, outputs: readonly string[] | OrtTensors): Promise<OrtTensors> {
   try {
     return await session.run(feeds, outputs)
   } catch (cause) {

@@ -32,14 +32,14 @@ function standardModel() {
   const encoder: OrtSession = {
     inputMetadata: [{ name: "input_features", type: "float32", shape: ["batch_size", "feature_size", "encoder_sequence_length"] }],
     outputMetadata: [{ name: "last_hidden_state", type: "float32", shape: ["batch_size", "encoder_sequence_length / 2", 8] }],
-    async run(_feeds, outputs) {
+    async run(_feeds, outputs: readonly string[]) {
       return Object.fromEntries(outputs.map((name) => [name, make(name, new Float32Array(0), [1, 1500, 8])]))
     },
   }
   const decoder: OrtSession = {
     inputMetadata: ["input_ids", "encoder_hidden_states", ...PAST, "use_cache_branch"].map((name) => ({ name })),
     outputMetadata: ["logits", ...PRESENT, "cross_attentions.0"].map((name) => ({ name })),
-    async run(feeds, outputs) {
+    async run(feeds, outputs: readonly string[]) {
       runs.push({ feeds: { ...feeds } as unknown as Record<string, FakeTensor>, asked: outputs })
       const tokens = feeds.input_ids?.dims[1] ?? 0
       return Object.fromEntries(outputs.map((name) => [name, make(`${name} of run ${runs.length}`, new Float32Array(tokens * WORDS), [])]))
