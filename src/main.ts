@@ -1,14 +1,17 @@
 /**
  * The composition root and the command line. The only file that reads process.env, catches signals, or exits.
  *
- * Engine processes are this same program with the argument `__engine`. They are sorted out before anything else is imported:
- * an engine must not load the server, and the server must not load ONNX Runtime.
+ * Engine processes are this same program with the argument `__engine`, the voice activity process is it with `__vad`. They are
+ * sorted out before anything else is imported: they must not load the server, and the server must not load ONNX Runtime.
  */
 export {}
 
 if (process.argv[2] === "__engine") {
   const { runEngine } = await import("./engines/whisper/child.ts")
   await runEngine()
+} else if (process.argv[2] === "__vad") {
+  const { runVad } = await import("./speech/vad/child.ts")
+  await runVad()
 } else {
   const code = await runProgram()
   // Exiting drops what a slow reader of a pipe has not taken yet.
@@ -40,10 +43,12 @@ async function runProgram(): Promise<number> {
       stop.abort()
     })
   }
+  const thisProgram = isCompiled ? [process.execPath] : [process.execPath, import.meta.path]
   return runCommandLine({
     argv: process.argv.slice(2),
     env: process.env,
-    engineCommand: isCompiled ? [process.execPath, "__engine"] : [process.execPath, import.meta.path, "__engine"],
+    engineCommand: [...thisProgram, "__engine"],
+    vadCommand: [...thisProgram, "__vad"],
     stop: stop.signal,
     terminal: process.stderr.isTTY === true,
     write: (text) => void process.stdout.write(`${text}\n`),

@@ -63,3 +63,50 @@ export const audioDroppedSeconds = new Counter({
   labelNames: ["engine"],
   registers,
 })
+export const piecesWaiting = new Gauge({
+  name: "xrx_stt_pieces_waiting",
+  help: "Pieces of utterances waiting for a local engine, by urgency: short utterances, pieces of long ones, interims",
+  labelNames: ["urgency"],
+  registers,
+})
+export const batchPieces = new Histogram({
+  name: "xrx_stt_batch_pieces",
+  help: "Pieces that a local engine was given together",
+  buckets: [1, 2, 3, 4, 6, 8],
+  registers,
+})
+export const interimsDropped = new Counter({
+  name: "xrx_stt_interims_dropped_total",
+  help: "Interims given up before they were heard: too many waited (ceiling), nobody waited for them any more (stale), or a final needed the engine (preempted)",
+  labelNames: ["reason"],
+  registers,
+})
+export const vadWindowsWaiting = new Gauge({
+  name: "xrx_stt_vad_windows_waiting",
+  help: "Windows of 32 ms that wait for the voice activity process, of all streams",
+  registers,
+})
+export const vadRestarts = new Counter({
+  name: "xrx_stt_vad_restarts_total",
+  help: "Voice activity processes that ended and were to be started again, by what became of them",
+  labelNames: ["cause"],
+  registers,
+})
+export const speculations = new Counter({
+  name: "xrx_stt_speculations_total",
+  help: "Finals begun before it was sure that the utterance had ended, by engine and outcome: used, dropped, or failed",
+  labelNames: ["engine", "outcome"],
+  registers,
+})
+export const interims = new Counter({
+  name: "xrx_stt_interims_total",
+  help: "Words of open utterances asked for, by engine and outcome: made, dropped, or repeated (told again for want of new ones)",
+  labelNames: ["engine", "outcome"],
+  registers,
+})
+export const forcedPrefixes = new Counter({
+  name: "xrx_stt_forced_prefixes_total",
+  help: "Finals that had to be made to begin with the words told as stable, by engine",
+  labelNames: ["engine"],
+  registers,
+})

@@ -67,6 +67,11 @@ const schemas = {
     meaning: "Words that the model itself distrusts are dropped above this probability that nobody spoke (`whisper`, `groq`)",
     special: "`LOG_SPEECH_THRESHOLD` is a second name for it",
   }),
+  STT_HALLUCINATION_FILTER: z.stringbool().default(true).register(about, {
+    expects: "on or off",
+    meaning: "Whether words of Whisper's that nobody seems to have said are dropped, as in noise and music",
+    defaultText: "`on`",
+  }),
   GROQ_STT_API_KEY: apiKey.optional().register(about, {
     expects: "a key of plain letters, digits and signs, without spaces",
     meaning: "Key for `STT_PROVIDER=groq`, required by it",
@@ -88,9 +93,9 @@ const schemas = {
     meaning: "PEM file with the certificate chain; together with `TLS_KEY` the server speaks `wss://` and `https://`",
   }),
   TLS_KEY: text.optional().register(about, { expects: "a file", meaning: "PEM file with the private key" }),
-  STT_MODE: z.enum(["utterance", "frames"]).optional().register(about, {
-    expects: "utterance or frames",
-    meaning: "What a client sends: one whole utterance a message, or slices of a continuous stream (`deepgram` only)",
+  STT_MODE: z.enum(["utterance", "frames", "events"]).optional().register(about, {
+    expects: "utterance, frames or events",
+    meaning: "The mode of clients that do not say `?mode=`; see above",
     defaultText: "`frames` for `deepgram`, else `utterance`",
   }),
   STT_MIN_REPLY_MS: wholeNumber(0, 10_000).default(120).register(about, {
@@ -159,7 +164,7 @@ type Name = keyof Schemas
 type Parsed = { readonly [K in Name]: z.output<Schemas[K]> }
 
 /** Keyed by the names of the environment. What is undefined was not set and has no fixed default. */
-export type Settings = Omit<Parsed, "STT_MODE"> & { readonly STT_MODE: "utterance" | "frames" }
+export type Settings = Omit<Parsed, "STT_MODE"> & { readonly STT_MODE: NonNullable<Parsed["STT_MODE"]> }
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -228,9 +233,6 @@ function contradictions(set: Partial<Parsed>, values: Record<string, string>): s
   const needed = provider === "groq" ? "GROQ_STT_API_KEY" : provider === "deepgram" ? "DG_API_KEY" : undefined
   if (needed && values[needed] === undefined) faults.push(`${needed}: required by STT_PROVIDER=${provider}`)
   if (needed && set.STT_OFFLINE) faults.push(`STT_OFFLINE: allows no outgoing connection, and STT_PROVIDER=${provider} is one`)
-  if (set.STT_MODE === "frames" && provider !== undefined && provider !== "deepgram") {
-    faults.push(`STT_MODE: frames needs STT_PROVIDER=deepgram in this version; ${provider} takes whole utterances`)
-  }
   if ((set.TLS_CERT === undefined) !== (set.TLS_KEY === undefined)) {
     faults.push(`${set.TLS_CERT === undefined ? "TLS_CERT" : "TLS_KEY"}: required, because the other half of the pair is set`)
   }

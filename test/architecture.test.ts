@@ -10,8 +10,10 @@ const LEAVES = ["clock.ts", "log.ts", "metrics.ts", "settings.ts"]
 const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
   audio: [],
   speech: ["audio", "engines/engine.ts", "engines/engine-error.ts"],
+  // A program of its own: it loads ONNX Runtime.
+  "speech/vad": ["binary"],
   engines: ["audio", "speech", "binary"],
-  dialects: ["speech", "audio/pcm.ts", "engines/engine.ts"],
+  dialects: ["speech", "audio/input.ts", "audio/pcm.ts", "engines/engine.ts"],
   server: ["dialects", "speech", "audio", "engines/engine.ts"],
   binary: ["engines/engine.ts"],
   commands: ["server", "engines", "speech", "audio", "binary", "commands"],
@@ -21,19 +23,32 @@ const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
 const ONLY_COMPOSITION = ["settings.ts", "engines/index.ts"]
 const COMPOSITION = ["main.ts", "settings.ts", "commands/", "engines/index.ts"]
 
+/** What main.ts runs in processes of their own, and nobody else may reach. */
+const CHILDREN = ["engines/whisper/child.ts", "speech/vad/child.ts"]
+const ONNX_RUNTIME = /(?:from|import|require)\s*\(?\s*"(?:@huggingface\/transformers|onnxruntime-)/
+
 interface Arrow {
   readonly from: string
   readonly to: string
+  readonly typesOnly: boolean
 }
 
 function arrows(): Arrow[] {
   const found: Arrow[] = []
   for (const file of new Glob("**/*.ts").scanSync(src)) {
     const text = readSource(file)
-    for (const match of text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+\.ts)"/g)) {
-      found.push({ from: file, to: relative(src, join(src, dirname(file), match[1] as string)) })
+    for (const [, typesOnly, path] of text.matchAll(/(import type [^"]*)?(?:from|import)\s*\(?\s*"(\.[^"]+\.ts)"/g)) {
+      found.push({ from: file, to: relative(src, join(src, dirname(file), path as string)), typesOnly: typesOnly !== undefined })
     }
   }
+  return found
+}
+
+/** All files whose code `file` may run, at once or later. */
+function reachable(file: string): Set<string> {
+  const code = arrows().filter(({ typesOnly }) => !typesOnly)
+  const found = new Set([file])
+  for (const from of found) for (const arrow of code) if (arrow.from === from) found.add(arrow.to)
   return found
 }
 
@@ -42,13 +57,14 @@ function readSource(file: string): string {
 }
 
 const room = (file: string) => (file.includes("/") ? (file.split("/")[0] as string) : file)
+const mayKnow = (file: string) => Object.entries(MAY_KNOW).flatMap(([folder, known]) => (file.startsWith(`${folder}/`) ? known : []))
 
 describe("the structure of src", () => {
   test("arrows point inward", () => {
     const wrong = arrows().filter(({ from, to }) => {
       if (from === "main.ts" || room(from) === room(to) || LEAVES.includes(to)) return false
       if (LEAVES.includes(from)) return !(from === "settings.ts" && ["log.ts", "engines/engine.ts"].includes(to))
-      return !(MAY_KNOW[room(from)] ?? []).some((known) => to === known || to.startsWith(`${known}/`))
+      return !mayKnow(from).some((known) => to === known || to.startsWith(`${known}/`))
     })
     expect(wrong).toEqual([])
   })
@@ -58,21 +74,20 @@ describe("the structure of src", () => {
     expect(wrong).toEqual([])
   })
 
-  test("only main.ts reads the environment or ends the process; an engine process ends itself", () => {
+  test("only main.ts reads the environment or ends the process; processes of their own end themselves", () => {
     const wrong = [...new Glob("**/*.ts").scanSync(src)].filter(
       (file) =>
-        !["main.ts", "engines/whisper/child.ts"].includes(file) &&
+        !["main.ts", ...CHILDREN].includes(file) &&
         /process\.(env\b|exit\()/.test(readSource(file).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "")),
     )
     expect(wrong).toEqual([])
   })
 
-  test("only the engine process loads transformers.js", () => {
-    const wrong = [...new Glob("**/*.ts").scanSync(src)].filter(
-      (file) =>
-        !file.startsWith("engines/whisper/") &&
-        /(?:from|import|require)\s*\(?\s*"(?:@huggingface\/transformers|onnxruntime-)/.test(readSource(file)),
-    )
-    expect(wrong).toEqual([])
+  test("the server never loads ONNX Runtime: only processes of their own reach it, and only main.ts reaches them", () => {
+    const loadsOnnxRuntime = (file: string) => ONNX_RUNTIME.test(readSource(file).replace(/import type [^"]*/g, ""))
+    const server = [...reachable("commands/command-line.ts")]
+    expect(server).toContain("server/server.ts")
+    expect(server.filter((file) => CHILDREN.includes(file) || loadsOnnxRuntime(file))).toEqual([])
+    for (const child of CHILDREN) expect([...reachable(child)].filter(loadsOnnxRuntime)).not.toEqual([])
   })
 })

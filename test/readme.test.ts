@@ -5,6 +5,8 @@ import { join } from "node:path"
 import { dependencies, devDependencies } from "../package.json"
 import { markdownReport } from "../src/commands/bench/report.ts"
 import { Result } from "../src/commands/bench/result.ts"
+import { CONFIG_NAMES, CONFIG_VALUES, DEFAULT_CONFIG } from "../src/dialects/config.ts"
+import type { Mode } from "../src/server/query.ts"
 import { settingsTable } from "../src/settings.ts"
 import lastResult from "./bench/last-result.json"
 import { words } from "./support/clips.ts"
@@ -16,11 +18,13 @@ const readme = await Bun.file(join(root, "README.md")).text()
 const python = Bun.which("python3")
 const hasWebsockets = python !== null && Bun.spawnSync([python, "-c", "import websockets.sync.client"], { stderr: "ignore" }).success
 
-/** The first block of this language, as it stands there. */
-function snippet(language: string): string {
-  const [, block] = new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "ms").exec(readme) ?? []
-  if (block === undefined) throw new Error(`README.md has no ${language} block`)
-  return block
+/** The client of this mode in this language, as it stands there. */
+function snippet(language: string, mode: Mode): string {
+  const blocks = [...readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms"))].map(([, block]) => block as string)
+  const address = mode === "utterance" ? /\/api\/v1\/ws"/ : new RegExp(`/api/v1/ws\\?mode=${mode}[&"]`)
+  const [found, ...others] = blocks.filter((block) => address.test(block))
+  if (found === undefined || others.length > 0) throw new Error(`README.md has not one ${language} block for ${mode}`)
+  return found
 }
 
 describe("README", () => {
@@ -32,6 +36,14 @@ describe("README", () => {
   test("holds the last result of the bench as `bench --markdown` prints it", async () => {
     const [, shown] = /<!-- bench:.*? -->\n(.*?)\n<!-- \/bench -->/s.exec(readme) ?? []
     expect(shown).toBe(markdownReport(Result.parse(lastResult)))
+  })
+
+  test("tells each parameter's default and values as the server takes them", () => {
+    const defaults: Record<string, string> = { language: "`STT_LANGUAGE_CODE`", prompt: "none", interim: "`0`", words: "`0`" }
+    for (const name of CONFIG_NAMES) {
+      const fallback = defaults[name] ?? `\`${DEFAULT_CONFIG[name]}\``
+      expect(readme).toContain(`\n| \`${name}\` | ${fallback} | ${CONFIG_VALUES[name]} | `)
+    }
   })
 
   test("gives a reason for each dependency", () => {
@@ -69,16 +81,26 @@ describe("a client as README shows it", () => {
     return new Response(Bun.spawn([...command, path], { cwd: root, stderr: "inherit" }).stdout).text()
   }
 
-  const sentence = "john dashwood had then leisure to consider how much there might be prudently in his power to do for them"
+  const long = "john dashwood had then leisure to consider how much there might be prudently in his power to do for them"
+  const short = "he turned sharply and faced"
+  const clients: [Mode, string][] = [
+    ["utterance", long],
+    ["frames", short],
+    ["events", short],
+  ]
 
-  test("in TypeScript prints the words of the recording", async () => {
-    expect(words(await output([process.execPath], "client.ts", snippet("ts")))).toContain(sentence)
-  }, 60_000)
+  test.each(clients)(
+    "of %s in TypeScript prints the words of the recording",
+    async (mode, sentence) => {
+      expect(words(await output([process.execPath], `${mode}.ts`, snippet("ts", mode)))).toContain(sentence)
+    },
+    60_000,
+  )
 
-  test.skipIf(!hasWebsockets)(
-    "in Python prints the words of the recording (skipped without the package websockets)",
-    async () => {
-      expect(words(await output([String(python)], "client.py", snippet("python")))).toContain(sentence)
+  test.skipIf(!hasWebsockets).each(clients)(
+    "of %s in Python prints the words of the recording (skipped without the package websockets)",
+    async (mode, sentence) => {
+      expect(words(await output([String(python)], `${mode}.py`, snippet("python", mode)))).toContain(sentence)
     },
     60_000,
   )

@@ -22,6 +22,7 @@ describe("without any setting", () => {
       WHISPER_MODEL: "base",
       STT_LANGUAGE_CODE: "en",
       NO_SPEECH_THRESHOLD: 0.7,
+      STT_HALLUCINATION_FILTER: true,
       HOST: "0.0.0.0",
       PORT: 8000,
       STT_MODE: "utterance",
@@ -105,16 +106,26 @@ describe("the mode", () => {
     expect(settings({ STT_PROVIDER: "deepgram", DG_API_KEY: "k", STT_MODE: "utterance" }).STT_MODE).toBe("utterance")
   })
 
-  test("frames is refused for providers that hear no end of an utterance", () => {
-    expect(faults({ STT_MODE: "frames" })).toEqual([
-      "STT_MODE: frames needs STT_PROVIDER=deepgram in this version; whisper takes whole utterances",
-    ])
-    expect(faults({ STT_MODE: "frames", STT_PROVIDER: "groq", GROQ_STT_API_KEY: "k" })).toHaveLength(1)
+  test.each(["utterance", "frames", "events"] as const)("may be %s with every provider", (STT_MODE) => {
+    expect(settings({ STT_MODE }).STT_MODE).toBe(STT_MODE)
+    expect(settings({ STT_MODE, STT_PROVIDER: "groq", GROQ_STT_API_KEY: "k" }).STT_MODE).toBe(STT_MODE)
+    expect(settings({ STT_MODE, STT_PROVIDER: "deepgram", DG_API_KEY: "k" }).STT_MODE).toBe(STT_MODE)
   })
 
-  test("events is refused", () => {
-    expect(faults({ STT_MODE: "events" })).toEqual(['STT_MODE: expected utterance or frames, got "events"'])
+  test("of another name is refused", () => {
+    expect(faults({ STT_MODE: "words" })).toEqual(['STT_MODE: expected utterance, frames or events, got "words"'])
   })
+})
+
+test.each([
+  ["on", true],
+  ["1", true],
+  ["true", true],
+  ["off", false],
+  ["0", false],
+  ["false", false],
+])("the filter of hallucinations may be said to be %s", (said, on) => {
+  expect(settings({ STT_HALLUCINATION_FILTER: said }).STT_HALLUCINATION_FILTER).toBe(on)
 })
 
 describe("faults", () => {
@@ -140,6 +151,7 @@ describe("faults", () => {
   test.each([
     ["PORT", "65536"],
     ["PORT", "http"],
+    ["STT_HALLUCINATION_FILTER", "strong"],
     ["PORT", "Infinity"],
     ["NO_SPEECH_THRESHOLD", "1.1"],
     ["STT_ENGINES", "0"],

@@ -3,9 +3,8 @@
  * server with the same contract. Says real speech, prints figures, never a word of what was said. Knows the order of the
  * steps; the load, the arithmetic and the tables are in `bench/`.
  */
-import { cpus, totalmem } from "node:os"
-import { isCompiled } from "../binary/bunfs.ts"
 import { version } from "../binary/version.ts"
+import { commitOfSource, describeClips, describeMachine } from "./bench/circumstances.ts"
 import { builtInClips, type Clip, clipsOfFolder } from "./bench/clips.ts"
 import { figuresOf, type Run, ratiosOf } from "./bench/figures.ts"
 import { runLoad } from "./bench/load.ts"
@@ -13,8 +12,8 @@ import { treeMemoryBytes } from "./bench/memory.ts"
 import { type BenchOptions, parseBenchOptions } from "./bench/options.ts"
 import { type OwnServer, startOwnServer } from "./bench/own-server.ts"
 import { markdownReport, textReport } from "./bench/report.ts"
-import { Result, type ServerResult } from "./bench/result.ts"
-import { readMachine } from "./machine.ts"
+import { type Live, Result, type ServerResult } from "./bench/result.ts"
+import { measureStreams } from "./bench/streams.ts"
 import { EXIT, type Program } from "./program.ts"
 import { type Bar, createBar } from "./progress.ts"
 import { reasonOf } from "./reason.ts"
@@ -27,10 +26,6 @@ export async function bench(program: Program, raw: Readonly<Record<string, unkno
     return EXIT.badSettings
   }
   const { options } = parsed
-  if (options.url === undefined && program.settings.STT_MODE !== "utterance") {
-    program.writeError("bench says whole utterances: unset STT_MODE, and STT_PROVIDER=deepgram, which hears streams only")
-    return EXIT.badSettings
-  }
   try {
     const result = await measure(program, options)
     program.write(options.json ? JSON.stringify(result, null, 2) : textReport(result))
@@ -100,6 +95,7 @@ async function compare(program: Program, options: BenchOptions, spoken: readonly
   }
   const loadedBytes = own && (await treeMemoryBytes(own.pid))
   const memory = readyBytes && loadedBytes ? { readyBytes, loadedBytes } : null
+  const live = await measureLive(program, options, subjects, clips)
   const started = own ? { engine: own.engine, model: own.model, engines: own.engines, memory } : null
   return {
     measuredAt: new Date().toISOString(),
@@ -107,7 +103,41 @@ async function compare(program: Program, options: BenchOptions, spoken: readonly
     machine: describeMachine(),
     load: { ...describeClips(clips), rounds, passes, leftOut: [...unheard].map(({ name }) => name) },
     ...resultsOf(subjects, turns, started),
+    live,
   }
+}
+
+/** Of ours alone: the other server need not know streams. */
+async function measureLive(
+  program: Program,
+  options: BenchOptions,
+  subjects: readonly Subject[],
+  clips: readonly Clip[],
+): Promise<Live | null> {
+  const { streams: counts, interims, talkSeconds, timeoutMs } = options
+  const [ours] = subjects
+  if (counts === undefined || ours === undefined) return null
+  return measureStreams({
+    url: ours.url,
+    timeoutMs,
+    signal: program.stop,
+    clips,
+    counts,
+    interims: interims === "both" ? [false, true] : [interims === "on"],
+    talkSeconds,
+    onRun(label, totalSeconds) {
+      const bar = createBar({ ...program, label, unit: "s" })
+      let spokenSeconds = 0
+      bar.set(0, totalSeconds)
+      return {
+        spoken(seconds) {
+          spokenSeconds += seconds
+          bar.set(spokenSeconds, totalSeconds)
+        },
+        end: bar.end,
+      }
+    },
+  })
 }
 
 function resultsOf(subjects: readonly Subject[], turns: readonly Run[][][], started: ServerResult["started"]) {
@@ -171,35 +201,4 @@ async function takeTurns(subjects: readonly Subject[], queue: readonly Clip[], c
     runs.push(own)
   }
   return runs
-}
-
-function describeClips(clips: readonly Clip[]) {
-  const seconds = clips.map((clip) => clip.seconds)
-  return {
-    clips: clips.length,
-    shortestSeconds: Math.min(...seconds),
-    longestSeconds: Math.max(...seconds),
-    audioSeconds: Math.round(seconds.reduce((total, one) => total + one, 0) * 10) / 10,
-  }
-}
-
-function describeMachine(): Result["machine"] {
-  const processor = cpus()[0]?.model.trim() ?? "unknown processor"
-  return { platform: `${process.platform}-${process.arch}`, processor, cores: readMachine().cores, memoryBytes: totalmem() }
-}
-
-/** Null in the built file, whose version names its commit, and outside a checkout. */
-function commitOfSource(): string | null {
-  if (isCompiled) return null
-  const git = (...words: string[]) => {
-    try {
-      const { success, stdout } = Bun.spawnSync(["git", ...words], { cwd: import.meta.dir, stderr: "ignore" })
-      return success ? stdout.toString().trim() : undefined
-    } catch {
-      return undefined
-    }
-  }
-  const commit = git("rev-parse", "--short", "HEAD")
-  if (!commit) return null
-  return git("status", "--porcelain", "..") === "" ? commit : `${commit}, changed`
 }

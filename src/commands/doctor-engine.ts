@@ -1,6 +1,6 @@
 /** The check of `doctor` that does the real thing: one engine process, the chosen model, a recording of four words. */
 import { samplesFromWav } from "../audio/files.ts"
-import { openProvider } from "../engines/index.ts"
+import { openDetector, openProvider } from "../engines/index.ts"
 import { silentLog } from "../log.ts"
 import clipFile from "./doctor.wav" with { type: "file" }
 import type { Finding } from "./doctor-checks.ts"
@@ -16,7 +16,8 @@ export async function checkEngine(program: Omit<Program, "log">): Promise<Findin
   if (settings.STT_PROVIDER !== "whisper") return []
   const download = showDownload({ ...program, log: silentLog })
   const startedAt = performance.now()
-  const provider = await openProvider({ ...program, engines: 1, onDownload: download.onProgress, log: silentLog })
+  const vad = openDetector({ ...program, log: silentLog })
+  const provider = await openProvider({ ...program, engines: 1, vad, onDownload: download.onProgress, log: silentLog })
   if (provider.kind !== "transcriber") throw new Error("whisper is a transcriber")
   const { transcriber } = provider
   try {
@@ -44,5 +45,6 @@ export async function checkEngine(program: Omit<Program, "log">): Promise<Findin
   } finally {
     download.end()
     await transcriber.close()
+    await vad.close()
   }
 }

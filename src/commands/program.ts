@@ -13,6 +13,8 @@ export interface Program {
   readonly env: Environment
   /** Starts this program again as an engine process. */
   readonly engineCommand: readonly string[]
+  /** Starts it as the voice activity process. */
+  readonly vadCommand: readonly string[]
   /** Aborts when the process is asked to end. */
   readonly stop: AbortSignal
   readonly log: Log

@@ -3,7 +3,7 @@
  * insides. Ends no process: the exit code is what it returns.
  */
 import type { Engine } from "../engines/engine.ts"
-import { engineOf, openProvider } from "../engines/index.ts"
+import { engineOf, openDetector, openProvider } from "../engines/index.ts"
 import { type RunningServer, type ServerOptions, startServer } from "../server/server.ts"
 import type { Settings } from "../settings.ts"
 import { readCertificate } from "./certificate.ts"
@@ -25,8 +25,9 @@ export async function serve(program: Program): Promise<number> {
   }
   const engines = settings.STT_ENGINES ?? enginesThatFit(readMachine())
   const download = showDownload(program)
-  const provider = await openProvider({ ...program, engines, onDownload: download.onProgress })
-  const engine = engineOf(provider, { waitingMax: settings.STT_QUEUE_MAX, log })
+  const vad = openDetector(program)
+  const provider = await openProvider({ ...program, engines, vad, onDownload: download.onProgress })
+  const engine = engineOf(provider, { settings, vad, log })
   try {
     const server = listen({ ...serverOptions(settings), ...(tls && { tls }), engine, log })
     if (typeof server === "string") {
@@ -45,6 +46,7 @@ export async function serve(program: Program): Promise<number> {
     return EXIT.drained
   } finally {
     await engine.close()
+    await vad.close()
     log.info("stopped")
   }
 }

@@ -5,9 +5,10 @@
 import { samplesFromWav } from "../audio/files.ts"
 import { msFromSamples } from "../audio/pcm.ts"
 import { EngineError, type Transcriber } from "../engines/engine.ts"
-import { openProvider } from "../engines/index.ts"
-import { cutAtPauses } from "../engines/whisper/cut.ts"
-import { joinTexts, type Segment, type Transcript } from "../speech/transcript.ts"
+import { openDetector, openProvider } from "../engines/index.ts"
+import { type CutPiece, cutAtPauses, PIECE_MAX_SAMPLES } from "../engines/whisper/cut.ts"
+import { joinTexts, type Segment, shiftedBy, type Transcript } from "../speech/transcript.ts"
+import type { VoiceActivityDetector } from "../speech/vad/vad.ts"
 import { enginesThatFit, readMachine } from "./machine.ts"
 import { EXIT, type Program, stopped } from "./program.ts"
 import { createBar, showDownload } from "./progress.ts"
@@ -42,23 +43,26 @@ export async function transcribe(program: Program, { files, json }: TranscribeOp
     }
   } finally {
     await opened?.transcriber.close()
+    await opened?.vad.close()
   }
   return code
 }
 
 interface Opened {
   readonly transcriber: Transcriber
+  readonly vad: VoiceActivityDetector
   readonly download: ReturnType<typeof showDownload>
 }
 
-/** For a single file, no more engines than it has pieces: each takes memory and half a second of a core. */
+/** For a single file, hardly more engines than it has pieces: each takes memory and half a second of a core. */
 async function open(program: Program, onlySamples: Int16Array | undefined): Promise<Opened> {
   const fitting = program.settings.STT_ENGINES ?? enginesThatFit(readMachine())
-  const engines = onlySamples === undefined ? fitting : Math.min(fitting, cutAtPauses(onlySamples).length)
+  const engines = onlySamples === undefined ? fitting : Math.min(fitting, Math.ceil(onlySamples.length / PIECE_MAX_SAMPLES) || 1)
   const download = showDownload(program)
-  const provider = await openProvider({ ...program, engines, onDownload: download.onProgress })
+  const vad = openDetector(program)
+  const provider = await openProvider({ ...program, engines, vad, onDownload: download.onProgress })
   if (provider.kind !== "transcriber") throw new Error(`${provider.engine.name} hears streams, not files`)
-  return { transcriber: provider.transcriber, download }
+  return { transcriber: provider.transcriber, vad, download }
 }
 
 /** Piece by piece, so that progress can be shown and any provider's limit on length is kept. */
@@ -66,7 +70,7 @@ async function transcribeLong(samples: Int16Array, file: string, { transcriber, 
   const { stop, settings } = program
   if ((await Promise.race([transcriber.ready(), stopped(stop)])) === "stopped") throw new EngineError("aborted", "stopped")
   download.end()
-  const pieces = cutAtPauses(samples)
+  const pieces = await Array.fromAsync(cutAtPauses(samples, async () => null))
   const bar = pieces.length > 1 ? createBar({ ...program, label: file, unit: "s" }) : undefined
   const transcripts: Transcript[] = []
   let doneSamples = 0
@@ -75,8 +79,8 @@ async function transcribeLong(samples: Int16Array, file: string, { transcriber, 
   const rest = pieces.entries()
   const worker = async () => {
     for (const [index, piece] of rest) {
-      transcripts[index] = await transcriber.transcribe({ samples: piece, language: settings.STT_LANGUAGE_CODE }, signal)
-      doneSamples += piece.length
+      transcripts[index] = await transcriber.transcribe({ samples: piece.samples, language: settings.STT_LANGUAGE_CODE }, signal)
+      doneSamples += piece.samples.length
       bar?.set(msFromSamples(doneSamples) / 1000, msFromSamples(samples.length) / 1000)
     }
   }
@@ -90,12 +94,10 @@ async function transcribeLong(samples: Int16Array, file: string, { transcriber, 
   return joinTranscripts(pieces, transcripts)
 }
 
-function joinTranscripts(pieces: readonly Int16Array[], transcripts: readonly Transcript[]): Transcript {
-  let startSamples = 0
+function joinTranscripts(pieces: readonly CutPiece[], transcripts: readonly Transcript[]): Transcript {
   const segments = transcripts.flatMap((transcript, index) => {
-    const shiftMs = msFromSamples(startSamples)
-    startSamples += pieces[index]?.length ?? 0
-    return transcript.segments.map((segment) => ({ ...segment, startMs: segment.startMs + shiftMs, endMs: segment.endMs + shiftMs }))
+    const startMs = msFromSamples(pieces[index]?.startSample ?? 0)
+    return transcript.segments.map((segment) => shiftedBy(segment, startMs))
   })
   const spoken = transcripts.find(({ text, language }) => text !== "" && language !== null)
   return { text: joinTexts(transcripts.map(({ text }) => text)), language: spoken?.language ?? transcripts[0]?.language ?? null, segments }

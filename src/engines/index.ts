@@ -8,6 +8,8 @@ import { queueWaiting } from "../metrics.ts"
 import type { Environment, Settings } from "../settings.ts"
 import { createPermits } from "../speech/permits.ts"
 import { liftTranscriber } from "../speech/utterances.ts"
+import { createVoiceActivityDetector } from "../speech/vad/detector.ts"
+import type { VoiceActivityDetector } from "../speech/vad/vad.ts"
 import type { Engine, Transcriber } from "./engine.ts"
 import type { DownloadProgress } from "./whisper/models.ts"
 
@@ -24,6 +26,8 @@ export interface ProviderContext {
   readonly env: Environment
   /** Starts this program again as an engine process. */
   readonly engineCommand: readonly string[]
+  /** Its owner closes it, after the provider. */
+  readonly vad: VoiceActivityDetector
   /** Called while a model is downloaded. */
   readonly onDownload?: (progress: DownloadProgress) => void
   readonly log: Log
@@ -40,15 +44,41 @@ export function openProvider(context: ProviderContext): Promise<Provider> {
   return openers[context.settings.STT_PROVIDER](context)
 }
 
-/** The provider as the server wants it. */
-export function engineOf(provider: Provider, { waitingMax, log }: { waitingMax: number; log: Log }): Engine {
+export interface DetectorContext extends Pick<ProviderContext, "settings" | "env" | "log"> {
+  /** Starts this program again as its voice activity process. */
+  readonly vadCommand: readonly string[]
+}
+
+/** The one voice activity detector of this program. Starts nothing before it is asked. */
+export function openDetector({ settings, env, vadCommand, log }: DetectorContext): VoiceActivityDetector {
+  return createVoiceActivityDetector({ command: vadCommand, env, cacheDirs: cacheDirsOf(settings, env), log })
+}
+
+/** The provider as the server wants it. It is ready without the detector, unless whoever says nothing of a mode streams. */
+export function engineOf(provider: Provider, { settings, vad, log }: Pick<ProviderContext, "settings" | "vad" | "log">): Engine {
   if (provider.kind === "engine") return provider.engine
   const { transcriber } = provider
   const onWaiting = (count: number) => queueWaiting.set({ engine: transcriber.name }, count)
-  return liftTranscriber(transcriber, { permits: createPermits({ atOnce: transcriber.concurrency, waitingMax, onWaiting }), log })
+  const permits = createPermits({ atOnce: transcriber.concurrency, waitingMax: settings.STT_QUEUE_MAX, onWaiting })
+  const engine = liftTranscriber(transcriber, { permits, vad, log })
+  return settings.STT_MODE === "utterance" ? engine : readyWith(vad, engine)
 }
 
-async function openWhisper({ settings, engines, env, engineCommand, onDownload, log }: ProviderContext): Promise<Provider> {
+function readyWith(vad: VoiceActivityDetector, engine: Engine): Engine {
+  return {
+    name: engine.name,
+    get model() {
+      return engine.model
+    },
+    open: (options) => engine.open(options),
+    async ready() {
+      await Promise.all([engine.ready(), vad.ready()])
+    },
+    close: () => engine.close(),
+  }
+}
+
+async function openWhisper({ settings, engines, env, engineCommand, vad, onDownload, log }: ProviderContext): Promise<Provider> {
   const [{ createWhisper }, { resolveModel }] = await Promise.all([import("./whisper/whisper.ts"), import("./whisper/models.ts")])
   const cacheDirs = cacheDirsOf(settings, env)
   const modelName = settings.WHISPER_MODEL
@@ -65,6 +95,8 @@ async function openWhisper({ settings, engines, env, engineCommand, onDownload, 
     threads: settings.STT_THREADS,
     cacheDirs,
     noSpeechThreshold: settings.NO_SPEECH_THRESHOLD,
+    hallucinationFilter: settings.STT_HALLUCINATION_FILTER,
+    vad,
     engineCommand,
     env,
     log,

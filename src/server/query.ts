@@ -1,67 +1,53 @@
 /**
  * What a client may say in the URL of `/api/v1/ws`. Pure: text in, wishes or one clear fault out. Unknown parameters are
- * ignored, as other services behind the same URL may know them.
+ * ignored, as other services behind the same URL may know them; `model` is one of them, for this server has one model.
  */
-import { SAMPLE_RATE_HZ } from "../audio/pcm.ts"
+import { CONFIG_NAMES, type Config, DEFAULT_CONFIG, withWishes } from "../dialects/config.ts"
 import type { Language } from "../engines/engine.ts"
 
 /**
  * `utterance`: each binary message is one whole utterance, answered by one text. `frames`: binary messages are slices of a
- * continuous stream; the engine finds the ends of utterances.
+ * continuous stream, and each utterance heard in it is one text. `events`: slices too, and JSON texts in both directions.
  */
-export type Mode = "utterance" | "frames"
+export type Mode = (typeof MODES)[number]
+
+const MODES = ["utterance", "frames", "events"] as const
 
 export interface Wishes {
+  readonly mode: Mode
+  readonly config: Config
+}
+
+/** What a URL that says nothing means. */
+export interface Defaults {
   readonly mode: Mode
   /** ISO 639-1 or `auto`. */
   readonly language: Language
 }
 
-export interface QueryOptions {
-  /** What a URL that says nothing means. */
-  readonly defaults: Wishes
-  /** Whether the engine ends utterances by itself. */
-  readonly endpoints: boolean
-}
-
-const MODES: readonly string[] = ["utterance", "frames"] satisfies Mode[]
-const ENCODING = "pcm_s16le"
-
-/** A language tag such as `en`, `EN` or `pt-BR`; only its first subtag says something to an engine. */
-const LANGUAGE_TAG = /^(auto|[a-z]{2,3})([-_][a-z0-9]+)*$/i
-
-export function parseQuery(
-  query: URLSearchParams,
-  { defaults, endpoints }: QueryOptions,
-): { ok: true; wishes: Wishes } | { ok: false; fault: string } {
+export function parseQuery(query: URLSearchParams, defaults: Defaults): { ok: true; wishes: Wishes } | { ok: false; fault: string } {
   const refuse = (fault: string) => ({ ok: false, fault }) as const
 
-  const mode = said(query, "mode") ?? defaults.mode
-  if (!isMode(mode)) return refuse("mode must be utterance or frames")
-  if (mode === "frames" && !endpoints) {
-    return refuse("mode frames is not possible here: this engine does not find the ends of utterances in a stream; use mode=utterance")
-  }
+  const twice = ["mode", ...CONFIG_NAMES].find((name) => said(query, name).length > 1)
+  if (twice) return refuse(`${twice} is said twice`)
 
-  const language = said(query, "language") ?? defaults.language
-  if (!LANGUAGE_TAG.test(language)) return refuse("language must be a code such as en, or auto")
+  const [mode = defaults.mode] = said(query, "mode")
+  if (!isMode(mode)) return refuse(`mode must be ${MODES.join(", ")}`)
 
-  const rates = query.getAll("sample_rate").filter((rate) => rate !== "")
-  if (rates.some((rate) => rate !== String(SAMPLE_RATE_HZ))) return refuse(`sample_rate is not supported: only ${SAMPLE_RATE_HZ}`)
-  const encodings = query.getAll("encoding").filter((encoding) => encoding !== "")
-  if (encodings.some((encoding) => encoding !== ENCODING)) return refuse(`encoding is not supported: only ${ENCODING}`)
+  const given = Object.fromEntries(CONFIG_NAMES.map((name) => [name, said(query, name)[0]]))
+  const result = withWishes({ ...DEFAULT_CONFIG, language: defaults.language }, given)
+  if (!result.ok) return refuse(result.fault)
+  if (mode === "frames" && result.config.vad === "none")
+    return refuse("vad=none needs mode=events: in frames nobody else ends an utterance")
 
-  return { ok: true, wishes: { mode, language: primarySubtag(language) } }
+  return { ok: true, wishes: { mode, config: result.config } }
 }
 
-/** The first value that is not empty. */
-function said(query: URLSearchParams, name: string): string | undefined {
-  return query.getAll(name).find((value) => value !== "")
+/** The different values that are not empty. */
+function said(query: URLSearchParams, name: string): string[] {
+  return [...new Set(query.getAll(name))].filter((value) => value !== "")
 }
 
 function isMode(word: string): word is Mode {
-  return MODES.includes(word)
-}
-
-function primarySubtag(tag: string): string {
-  return (tag.split(/[-_]/)[0] ?? tag).toLowerCase()
+  return MODES.some((mode) => mode === word)
 }

@@ -7,7 +7,7 @@ import type { Engine, Language } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { refusals } from "../metrics.ts"
 import { collectProcessMetrics, metricsPage, watchReadiness } from "./health.ts"
-import { type Mode, parseQuery, type Wishes } from "./query.ts"
+import { type Mode, parseQuery } from "./query.ts"
 import { type Admitted, createSockets } from "./sockets.ts"
 
 export type { Mode } from "./query.ts"
@@ -85,8 +85,7 @@ export function startServer(options: ServerOptions): RunningServer {
     }
     const refusal = refuse(request)
     if (refusal) return refused(refusal.reason, refusal.response)
-    const defaults: Wishes = { mode: options.mode, language: options.language }
-    const parsed = parseQuery(query, { defaults, endpoints: engine.endpoints })
+    const parsed = parseQuery(query, { mode: options.mode, language: options.language })
     if (!parsed.ok) return refused("query", line(400, parsed.fault))
     if (server.upgrade(request, { data: parsed.wishes })) return undefined
     return refused("handshake", line(400, "not a WebSocket handshake"))

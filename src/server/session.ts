@@ -2,14 +2,15 @@
  * One client: its messages in order to its stream, its stream's words in order back, what may wait, and what is left behind
  * when it goes (nothing). Knows no socket, no dialect by name and no engine by name.
  *
- * Everything that happens to a session happens synchronously, so one message is dealt with before the next.
+ * One message is dealt with before the next: at once, or in turns of the event loop if it takes long to read.
  */
-import { SAMPLE_RATE_HZ } from "../audio/pcm.ts"
+import { msFromSamples, SAMPLE_RATE_HZ } from "../audio/pcm.ts"
 import type { Clock } from "../clock.ts"
-import type { Command, Dialect } from "../dialects/dialect.ts"
-import type { Engine, Language, Stream } from "../engines/engine.ts"
+import type { Command, Dialect, Fault } from "../dialects/dialect.ts"
+import type { Engine, Stream } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import type { SpeechEvent } from "../speech/events.ts"
+import { createInbox } from "./inbox.ts"
 import { createReplies } from "./replies.ts"
 
 /**
@@ -18,26 +19,25 @@ import { createReplies } from "./replies.ts"
  */
 export const PENDING_SAMPLES_MAX = 300 * SAMPLE_RATE_HZ
 
-/** How many utterances one client may have unanswered before we stop reading from it: tiny ones cost more than their audio. */
-export const UTTERANCES_OWED_MAX = 256
+/** How many commits and clears one client may have unanswered before we stop reading from it: tiny ones cost more than their audio. */
+export const ANSWERS_OWED_MAX = 256
 
 /** A stream may work off audio without an event (silence in a continuous stream), so a paused client is looked at again. */
 const PAUSED_LOOK_MS = 100
 
-/** The way to the client, as the session sees it. After `close` of the session none of these is called. */
+/** The way to the client, as the session sees it. After `close` none of these is called, of either. */
 export interface Transport {
   sendText(text: string): void
   /** Stop reading: the client is to feel that we are behind. */
   pause(): void
   resume(): void
-  /** Ends the connection; the session's own `close` follows. */
+  /** Ends the connection. */
   close(code: number, reason: string): void
 }
 
 export interface SessionOptions {
   readonly id: string
   readonly engine: Engine
-  readonly language: Language
   readonly dialect: Dialect
   /** The least time from the receipt of a committed message to its reply; 0 disables. */
   readonly minReplyMs: number
@@ -57,9 +57,15 @@ export interface SessionCounts {
 }
 
 export interface Session {
+  /** What the dialect says first. To be called once, before anything is received. */
+  greet(): void
   receive(message: Uint8Array | string): void
   /** No more is taken in. Resolves when every word owed has been handed to the transport, or when the session is closed. */
   finish(): Promise<void>
+  /** Ends the connection because it cannot go on: the dialect's words for it, then the close. */
+  fail(fault: Fault, code: number, reason: string): void
+  /** Ends it because of a mistake of ours, which goes to the log. */
+  broke(thrown: unknown): void
   /** Replies held for the sake of `minReplyMs` go out now. */
   releaseReplies(): void
   readonly counts: SessionCounts
@@ -69,15 +75,17 @@ export interface Session {
   close(): void
 }
 
-export function createSession({ id, engine, language, dialect, minReplyMs, transport, clock, log }: SessionOptions): Session {
+export function createSession({ id, engine, dialect, minReplyMs, transport, clock, log }: SessionOptions): Session {
   let stream: Stream | undefined
   let reading: Promise<void> = Promise.resolve()
-  let finishing = false
+  let finished: Promise<void> | undefined
   let closed = false
 
   /** When the message of each commit came whose terminator is still owed; oldest first. */
   const committedAtMs: number[] = []
+  let clearsOwed = 0
   const replies = createReplies({ clock, send: (text) => transport.sendText(text) })
+  const inbox = createInbox({ read: readMessage, obey, onIdle: weigh, onBroken: broke, clock })
 
   let samplesAccepted = 0
   let utterances = 0
@@ -87,23 +95,42 @@ export function createSession({ id, engine, language, dialect, minReplyMs, trans
   let cancelLook: (() => void) | undefined
 
   /** The stream is opened by the first audio, not by the connection: clients keep sockets open for hours, or leak them. */
-  function openStream(): Stream {
-    const opened = engine.open({ language, session: id })
-    reading = read(opened)
-    return opened
+  function opened(): Stream {
+    if (stream) return stream
+    stream = engine.open({ ...dialect.stream, session: id })
+    reading = read(stream)
+    return stream
+  }
+
+  function readMessage(message: Uint8Array | string) {
+    if (typeof message !== "string") return dialect.readBytes(message)
+    const commands = dialect.readText(message)
+    if (commands.length === 0) log.debug("text message asks for nothing", { session: id, length: message.length })
+    return commands
   }
 
   function obey(command: Command) {
-    stream ??= openStream()
     switch (command.type) {
       case "accept":
         samplesAccepted += command.samples.length
-        stream.accept(command.samples)
-        return
+        return opened().accept(command.samples)
       case "commit":
         committedAtMs.push(clock.now())
-        stream.commit()
+        return opened().commit()
+      case "clear":
+        clearsOwed++
+        return opened().clear()
+      case "configure":
+        return stream?.configure(command.changes)
+      case "say":
+        return say([command.text])
+      case "finish":
+        inbox.close()
+        void finish().then(() => end(1000, "done"))
         return
+      case "fail":
+        if (command.text !== undefined) say([command.text])
+        return end(command.code, command.reason)
     }
   }
 
@@ -113,57 +140,111 @@ export function createSession({ id, engine, language, dialect, minReplyMs, trans
         if (closed) return
         take(event)
       }
-      if (closed || finishing) return
+      if (closed || finished) return
       log.error("engine stream ended early", { session: id, engine: engine.name })
     } catch (cause) {
       if (closed) return
       log.error("engine stream broke", { session: id, engine: engine.name, cause: cause instanceof Error ? cause.name : typeof cause })
     }
-    transport.close(1011, "speech engine gone")
+    fail("engine_gone", 1011, "speech engine gone")
   }
 
   function take(event: SpeechEvent) {
-    const askedAtMs = ended(event) ?? clock.now()
+    const askedAtMs = asked(event) ?? clock.now()
     for (const text of dialect.write(event)) replies.push(text, askedAtMs + minReplyMs)
     weigh()
   }
 
-  /** Counts an utterance that ended; the log and the metrics of it are the engine's. Returns when its commit came, if one did. */
-  function ended(event: SpeechEvent): number | undefined {
+  /** Counts what ended; the log and the metrics of it are the engine's. Returns when the commit came that this event answers, if it does. */
+  function asked(event: SpeechEvent): number | undefined {
+    if (event.type === "cleared") clearsOwed--
+    if (event.type !== "failed" && event.type !== "final") return undefined
     if (event.type === "final" && !event.end) return committedAtMs[0]
     utterances++
     if (event.type === "failed") failed++
-    // An engine may hear ends of its own before the commit: those leave the commit owed.
-    const byItself = event.type === "final" && (event.cause === "endpoint" || event.cause === "max")
-    return byItself ? committedAtMs[0] : committedAtMs.shift()
+    // An engine may end utterances by itself before the commit: those leave the commit owed.
+    return event.cause === "commit" ? committedAtMs.shift() : committedAtMs[0]
+  }
+
+  function say(texts: readonly string[]) {
+    for (const text of texts) replies.push(text, clock.now())
   }
 
   function weigh() {
     cancelLook?.()
     cancelLook = undefined
     const pendingSamples = closed ? 0 : (stream?.pendingSamples ?? 0)
-    const heavy = !closed && (pendingSamples > PENDING_SAMPLES_MAX || committedAtMs.length > UTTERANCES_OWED_MAX)
+    const answersOwed = committedAtMs.length + clearsOwed
+    const heavy = !closed && (inbox.busy || pendingSamples > PENDING_SAMPLES_MAX || answersOwed > ANSWERS_OWED_MAX)
     if (heavy) cancelLook = clock.after(PAUSED_LOOK_MS, weigh)
     if (heavy === paused || closed) return
     paused = heavy
-    log.debug(paused ? "client paused" : "client resumed", { session: id, pendingSamples, utterancesOwed: committedAtMs.length })
+    log.debug(paused ? "client paused" : "client resumed", { session: id, pendingSamples, answersOwed })
     if (paused) transport.pause()
     else transport.resume()
   }
 
+  function finish(): Promise<void> {
+    finished ??= farewell()
+    return finished
+  }
+
+  async function farewell() {
+    if (inbox.busy) await inbox.idle()
+    stream?.finish()
+    await reading
+    if (!closed) say(dialect.finished({ audioMs: msFromSamples(samplesAccepted), utterances }))
+    await replies.empty()
+  }
+
+  function fail(fault: Fault, code: number, reason: string) {
+    if (closed) return
+    say(dialect.fail(fault, reason))
+    end(code, reason)
+  }
+
+  function broke(thrown: unknown) {
+    log.error("session broke", { session: id, error: thrown instanceof Error ? thrown.name : typeof thrown })
+    fail("internal_error", 1011, "internal error")
+  }
+
+  function end(code: number, reason: string) {
+    if (closed) return
+    // Else the client's half of the close would never be read.
+    if (paused) transport.resume()
+    close()
+    transport.close(code, reason)
+  }
+
+  function close() {
+    if (closed) return
+    closed = true
+    cancelLook?.()
+    inbox.close()
+    replies.close()
+    stream?.close()
+    dialect.close()
+  }
+
   return {
+    greet() {
+      const facts = {
+        session: id,
+        get model() {
+          return engine.model
+        },
+      }
+      say(dialect.greet(facts))
+    },
     receive(message) {
-      if (closed || finishing) return
-      const commands = typeof message === "string" ? dialect.readText(message) : dialect.readBytes(message)
-      if (typeof message === "string" && commands.length === 0) log.debug("text message ignored", { session: id, length: message.length })
-      for (const command of commands) obey(command)
+      if (closed || finished) return
+      // What waits must not change, and the socket may use its bytes again.
+      inbox.receive(inbox.busy && typeof message !== "string" ? message.slice() : message)
       weigh()
     },
-    finish() {
-      finishing = true
-      stream?.finish()
-      return reading.then(replies.empty)
-    },
+    finish,
+    fail,
+    broke,
     releaseReplies: replies.release,
     get counts() {
       return { audioSeconds: samplesAccepted / SAMPLE_RATE_HZ, utterances, failed, unanswered: committedAtMs.length }
@@ -171,12 +252,6 @@ export function createSession({ id, engine, language, dialect, minReplyMs, trans
     get paused() {
       return paused
     },
-    close() {
-      if (closed) return
-      closed = true
-      cancelLook?.()
-      replies.close()
-      stream?.close()
-    },
+    close,
   }
 }

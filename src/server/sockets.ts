@@ -3,13 +3,16 @@
  * wants becomes a call of its socket. Knows limits of the wire, not what is said on it.
  */
 import { type Clock, realClock } from "../clock.ts"
+import type { Config } from "../dialects/config.ts"
+import type { Dialect } from "../dialects/dialect.ts"
+import { createEvents } from "../dialects/events.ts"
 import { createXrxFrames, createXrxUtterances } from "../dialects/xrx.ts"
 import type { Engine } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { audioSeconds, sessionsOpen } from "../metrics.ts"
 import { drainAll } from "./drain.ts"
 import { createLiveness } from "./liveness.ts"
-import type { Wishes } from "./query.ts"
+import type { Mode, Wishes } from "./query.ts"
 import { createSession, type Session } from "./session.ts"
 
 /** The longest message taken, inclusive: what the replaced service took. */
@@ -18,8 +21,14 @@ export const MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 /** Bun's own limit, for all wires of this server: above ours, so that ours answers first; over it Bun says 1009 too. */
 const BUN_MESSAGE_BYTES_MAX = 18 * 1024 * 1024
 
-/** Bytes that may wait for a client who does not read. Replies are lines of text: this is hours of speech. */
+/** Bytes that may wait for a client who does not read. Words are lines of text: minutes of speech, each partial included. */
 export const UNSENT_BYTES_MAX = 1024 * 1024
+
+const DIALECTS: Record<Mode, (config: Config) => Dialect> = {
+  utterance: createXrxUtterances,
+  frames: createXrxFrames,
+  events: createEvents,
+}
 
 /** A socket that was let in, before its session begins. */
 export type Admitted = Wishes
@@ -69,13 +78,12 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
 
   function open(socket: Socket) {
     const id = crypto.randomUUID()
-    const { mode, language } = socket.data
+    const { mode, config } = socket.data
     const session = createSession({
       id,
       engine,
-      language,
-      dialect: mode === "frames" ? createXrxFrames() : createXrxUtterances(),
-      minReplyMs: mode === "frames" ? 0 : minReplyMs,
+      dialect: DIALECTS[mode](config),
+      minReplyMs: mode === "utterance" ? minReplyMs : 0,
       transport: {
         sendText: (text) => sendText(socket, text),
         pause: () => socket.pause(),
@@ -94,13 +102,16 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
       giveUp: () => cut(socket, "no answer to pings"),
     })
     sessionsOpen.inc({ mode })
-    log.info("connected", { session: id, mode, language, address: socket.remoteAddress })
+    const { language, encoding, sample_rate: sampleRateHz } = config
+    log.info("connected", { session: id, mode, language, encoding, sampleRateHz, address: socket.remoteAddress })
+    session.greet()
   }
 
   function message(socket: Socket, message: string | Uint8Array) {
     liveness.heard(socket)
-    if (message.length > MESSAGE_BYTES_MAX) socket.close(1009, `message over ${MESSAGE_BYTES_MAX} bytes`)
-    else clients.get(socket)?.session.receive(message)
+    const session = clients.get(socket)?.session
+    if (message.length > MESSAGE_BYTES_MAX) session?.fail("message_too_big", 1009, `message over ${MESSAGE_BYTES_MAX} bytes`)
+    else session?.receive(message)
   }
 
   function close(socket: Socket, code: number, reason: string) {
@@ -124,8 +135,7 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
 
   /** A mistake of ours costs the one client whose message it was. */
   function error(thrown: Error, socket: Socket) {
-    log.error("session broke", { session: clients.get(socket)?.id, error: thrown.name })
-    socket.close(1011, "internal error")
+    clients.get(socket)?.session.broke(thrown)
   }
 
   function leaving([socket, { session, whenSent }]: readonly [Socket, Client]) {

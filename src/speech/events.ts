@@ -76,6 +76,8 @@ export interface SpeechEndEvent {
 export interface FailedEvent {
   readonly type: "failed"
   readonly utterance: number
+  /** What had ended the utterance; null if it failed while it was still open. With `commit` this is the answer to that commit. */
+  readonly cause: EndCause | null
   readonly code: EngineErrorCode
   /** One line for a log or a developer; never a transcript, a key or a raw upstream body. */
   readonly message: string

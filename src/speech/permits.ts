@@ -1,6 +1,7 @@
 /**
  * How many may work at once, and how many may wait for that: one limiter for all clients of an engine. Knows nothing of
- * speech. First come, first served, except that long work never holds the last permit, so that short work finds its way past it.
+ * speech. First come, first served, except that long work never holds more than half of the permits, so that short work finds its
+ * way past it.
  */
 import { EngineError } from "../engines/engine.ts"
 
@@ -34,7 +35,8 @@ export function createPermits({ atOnce, waitingMax, onWaiting = () => {} }: Perm
   if (!Number.isInteger(atOnce) || atOnce < 1) throw new RangeError(`atOnce: expected a whole number from 1, got ${atOnce}`)
   if (!(waitingMax >= 0)) throw new RangeError(`waitingMax: expected a number from 0, got ${waitingMax}`)
 
-  const longAtOnce = Math.max(1, atOnce - 1)
+  // One long piece of work may well keep a whole engine busy, or all of them: more at once would not end sooner.
+  const longAtOnce = Math.max(1, Math.floor(atOnce / 2))
   let taken = 0
   let takenByLong = 0
   /** In order of arrival. Whoever waits here cannot start now. */

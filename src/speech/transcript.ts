@@ -66,3 +66,11 @@ export function withoutSilence(segments: readonly Segment[], noSpeechThreshold: 
 export function joinTexts(texts: readonly string[]): string {
   return texts.join(" ").replace(/\s+/g, " ").trim()
 }
+
+/** The same segment of something that began `shiftMs` earlier. */
+export function shiftedBy(segment: Segment, shiftMs: number): Segment {
+  const later = <Span extends { readonly startMs: number; readonly endMs: number }>(span: Span): Span => {
+    return { ...span, startMs: span.startMs + shiftMs, endMs: span.endMs + shiftMs }
+  }
+  return shiftMs === 0 ? segment : { ...later(segment), words: segment.words?.map(later) ?? null }
+}

@@ -1,47 +1,40 @@
 /**
- * Lifts a Transcriber to an Engine whose utterances end where the caller says so: gathers audio, hands each utterance to
- * the transcriber under a permit, and puts the answers back in order. Knows no endpointer, no wire and no provider.
+ * Lifts a Transcriber to an Engine: finds the utterances in each client's stream, asks for their words, and tells what
+ * happened in the order of the vocabulary. Ties the pure pieces beside it together; knows no wire and no provider.
  */
-import { msFromSamples, samplesFromMs } from "../audio/pcm.ts"
+
+import { msFromSamples } from "../audio/pcm.ts"
 import { type Clock, realClock } from "../clock.ts"
-import { type Engine, EngineError, type Stream, type StreamOptions, type Transcriber } from "../engines/engine.ts"
+import {
+  type Engine,
+  EngineError,
+  type Language,
+  type Stream,
+  type StreamOptions,
+  type Transcriber,
+  type Utterance,
+} from "../engines/engine.ts"
 import type { Log } from "../log.ts"
-import { finalSeconds, utterances } from "../metrics.ts"
+import { speculations } from "../metrics.ts"
+import { type BoundariesOptions, createHeardBoundaries, createToldBoundaries, type Mark } from "./boundaries.ts"
+import type { End } from "./endpointer.ts"
 import { createEventQueue } from "./event-queue.ts"
-import type { EndCause, FinalEvent, SpeechEvent } from "./events.ts"
-import { createGathering } from "./gathering.ts"
+import type { SpeechEvent } from "./events.ts"
+import { type Attempt, createFinals } from "./finals.ts"
 import type { Permits } from "./permits.ts"
-import { joinTexts, type Transcript } from "./transcript.ts"
-
-/**
- * How many utterances of one stream may hold or await a permit. Two, so that a client who sends the next utterance early
- * keeps a second engine busy; no more, so that one who sends fifty does not fill the queue in which the others wait.
- */
-export const UTTERANCES_AT_ONCE = 2
-
-/** Utterances above this leave a permit to the others: eight minutes of speech keep an engine busy for twenty seconds. */
-export const LONG_SAMPLES = samplesFromMs(60_000)
+import { createTape } from "./tape.ts"
+import type { VoiceActivityDetector } from "./vad/vad.ts"
 
 export interface LiftOptions {
   /** Shared by everybody who uses this transcriber. */
   readonly permits: Permits
+  /** Not touched by streams without endpointing. */
+  readonly vad: VoiceActivityDetector
   readonly clock?: Clock
   readonly log: Log
 }
 
-interface Pending {
-  readonly utterance: number
-  readonly cause: EndCause
-  readonly startSample: number
-  readonly sampleCount: number
-  readonly committedAtMs: number
-  /** Given to the transcriber, then let go: null from that moment on. */
-  samples: Int16Array | null
-  /** Set once known; waits here for the utterances before it. */
-  outcome: Transcript | EngineError | null
-}
-
-/** Closing the engine closes the transcriber. */
+/** Closing the engine closes the transcriber; the detector belongs to whoever made it. */
 export function liftTranscriber(transcriber: Transcriber, options: LiftOptions): Engine {
   const streams = new Set<Stream>()
   let closed = false
@@ -51,7 +44,6 @@ export function liftTranscriber(transcriber: Transcriber, options: LiftOptions):
     get model() {
       return transcriber.model
     },
-    endpoints: false,
     open(streamOptions) {
       const stream = openStream(transcriber, options, streamOptions, () => streams.delete(stream))
       streams.add(stream)
@@ -67,163 +59,144 @@ export function liftTranscriber(transcriber: Transcriber, options: LiftOptions):
   }
 }
 
-function openStream(transcriber: Transcriber, options: LiftOptions, { language, session }: StreamOptions, onEnded: () => void): Stream {
-  const { permits, clock = realClock, log } = options
+/** The utterance that is being spoken. */
+interface Open {
+  readonly utterance: number
+  readonly startSample: number
+  readonly language: Language
+  readonly prompt: string | undefined
+  /** Its final, begun in a pause that may be its end. */
+  speculation: { readonly endSample: number; readonly asked: Utterance; readonly attempt: Attempt } | null
+}
+
+function openStream(transcriber: Transcriber, options: LiftOptions, streamOptions: StreamOptions, onEnded: () => void): Stream {
+  const { permits, vad, clock = realClock, log } = options
+  const { session, endpointing, words } = streamOptions
+  let { language, prompt } = streamOptions
   const engine = transcriber.name
-  const abort = new AbortController()
   const queue = createEventQueue<SpeechEvent>()
-  /** Utterances whose terminator is still owed, in order of commit. */
-  const owed: Pending[] = []
-  /** The part of `owed` that no permit was asked for yet. */
-  const unstarted: Pending[] = []
-  let running = 0
-  const gathered = createGathering()
-  let acceptedSamples = 0
-  let pendingSamples = 0
+  const tape = createTape()
   let utteranceCount = 0
+  let open: Open | null = null
   /** Finished or closed: takes nothing more. */
   let sealed = false
 
-  function endUtterance(cause: EndCause) {
-    const samples = gathered.take()
-    const pending: Pending = {
-      utterance: utteranceCount++,
-      cause,
-      startSample: acceptedSamples - samples.length,
-      sampleCount: samples.length,
-      committedAtMs: clock.now(),
-      samples,
-      outcome: samples.length === 0 ? { text: "", language: null, segments: [] } : null,
-    }
-    owed.push(pending)
-    if (pending.outcome === null) unstarted.push(pending)
-    startMore()
-    deliver()
+  const finals = createFinals({ transcriber, permits, clock, log, session, words, push: queue.push, onDone: end })
+  const hooks: BoundariesOptions = { tell, onJudged: () => tape.drop(boundaries.keptFromSample) }
+  const boundaries = endpointing ? createHeardBoundaries(vad, endpointing, hooks) : createToldBoundaries(tape.read, hooks)
+
+  function end() {
+    queue.end()
+    onEnded()
   }
 
-  function startMore() {
-    while (running < UTTERANCES_AT_ONCE) {
-      const pending = unstarted.shift()
-      if (!pending) return
-      running++
-      void answer(pending)
-    }
+  function tell(mark: Mark) {
+    if (mark.type === "start") begin(mark.startSample)
+    else if (mark.type === "pause") speculate(mark.endSample)
+    else if (mark.type === "resume") dropSpeculation()
+    else if (mark.type === "end") endUtterance(mark)
+    else if (mark.type === "empty") endEmpty(mark.atSample)
+    else if (mark.type === "clear") clear()
+    else if (mark.type === "lost") finals.fail(forget() ?? utteranceCount++, mark.cause, mark.error)
+    else if (mark.type === "configure") {
+      language = mark.changes.language ?? language
+      prompt = mark.changes.prompt ?? prompt
+    } else finish(mark.error)
   }
 
-  /** Never rejects. */
-  async function answer(pending: Pending) {
-    pending.outcome = await transcribe(pending)
-    running--
-    startMore()
-    deliver()
+  function begin(startSample: number) {
+    open = { utterance: utteranceCount++, startSample, language, prompt, speculation: null }
+    if (endpointing) queue.push({ type: "speech_start", utterance: open.utterance, atMs: msFromSamples(startSample) })
   }
 
-  async function transcribe(pending: Pending): Promise<Transcript | EngineError> {
-    let release = () => {}
-    try {
-      release = await permits.take(abort.signal, { long: pending.sampleCount > LONG_SAMPLES })
-      const samples = pending.samples ?? new Int16Array()
-      pending.samples = null
-      return await transcriber.transcribe({ samples, language }, abort.signal)
-    } catch (thrown) {
-      return thrown instanceof EngineError ? thrown : unexpected(thrown)
-    } finally {
-      release()
-    }
+  function askedOf({ startSample, language, prompt }: Open, endSample: number): Utterance {
+    return { samples: tape.read(startSample, endSample), language, prompt, words }
   }
 
-  function unexpected(thrown: unknown): EngineError {
-    // Its message may quote anything, so the log gets only where it came from.
-    const where = thrown instanceof Error ? thrown.stack?.split("\n").find((line) => line.trimStart().startsWith("at ")) : undefined
-    log.error("transcriber broke its promise", { session, engine, error: thrown instanceof Error ? thrown.name : typeof thrown, where })
-    return new EngineError("unavailable", "the engine failed in a way it should not")
+  /** Only where words may be thrown away, and while nobody waits: a third of the attempts is for nothing. */
+  function speculate(endSample: number) {
+    if (!open || !transcriber.interims || permits.waiting > 0 || finals.full) return
+    const asked = askedOf(open, endSample)
+    open.speculation = { endSample, asked, attempt: finals.attempt(asked) }
   }
 
-  /** Hands out every answer whose turn has come. */
-  function deliver() {
-    for (let head = owed[0]; head && head.outcome !== null; head = owed[0]) {
-      owed.shift()
-      pendingSamples -= head.sampleCount
-      if (head.outcome instanceof EngineError) deliverFailure(head, head.outcome)
-      else deliverWords(head, head.outcome)
-    }
-    if (sealed && owed.length === 0) {
-      queue.end()
-      onEnded()
-    }
+  function dropSpeculation() {
+    if (!open?.speculation) return
+    open.speculation.attempt.abort()
+    open.speculation = null
+    speculations.inc({ engine, outcome: "dropped" })
   }
 
-  function deliverFailure({ utterance, sampleCount, committedAtMs }: Pending, { code, message, providerCode }: EngineError) {
-    const tookMs = Math.round(clock.now() - committedAtMs)
-    log.warn("utterance failed", { session, engine, utterance, code, message, providerCode, audioMs: msFromSamples(sampleCount), tookMs })
-    utterances.inc({ engine, outcome: code })
-    queue.push({ type: "failed", utterance, code, message })
+  function endUtterance({ cause, endSample, atSample }: End) {
+    if (!open) return
+    const { utterance, startSample } = open
+    if (endpointing) queue.push({ type: "speech_end", utterance, atMs: msFromSamples(atSample) })
+    if (open.speculation?.endSample !== endSample) dropSpeculation()
+    const { asked, attempt } = open.speculation ?? { asked: askedOf(open, endSample), attempt: null }
+    if (attempt) speculations.inc({ engine, outcome: "used" })
+    finals.end({ utterance, cause, startSample, endSample }, asked, attempt)
+    open = null
+    tape.drop(boundaries.keptFromSample)
   }
 
-  function deliverWords(pending: Pending, transcript: Transcript) {
-    const { utterance, sampleCount, committedAtMs } = pending
-    const tookMs = clock.now() - committedAtMs
-    const finals = finalsOf(pending, transcript)
-    log.debug("utterance ended", {
-      session,
-      engine,
-      utterance,
-      audioMs: msFromSamples(sampleCount),
-      tookMs: Math.round(tookMs),
-      segments: finals.length,
-      characters: transcript.text.length,
-    })
-    utterances.inc({ engine, outcome: transcript.text === "" ? "silence" : "text" })
-    // An utterance without audio asked nothing of the engine and would only flatter it.
-    if (sampleCount > 0) finalSeconds.observe({ engine }, tookMs / 1000)
-    for (const final of finals) queue.push(final)
+  function endEmpty(atSample: number) {
+    finals.endEmpty({ utterance: utteranceCount++, cause: "commit", startSample: atSample, endSample: atSample })
+  }
+
+  function clear() {
+    finals.clear(forget())
+    tape.drop(boundaries.keptFromSample)
+  }
+
+  /** A stream that cannot hear ends of itself: to end utterances only where told would leave most clients without words for ever. */
+  function finish(error: unknown) {
+    if (error !== null)
+      log.error("voice activity detection lost", { session, engine, code: error instanceof EngineError ? error.code : null })
+    sealed = true
+    finals.finish()
+  }
+
+  /** Returns which utterance that was. */
+  function forget(): number | null {
+    dropSpeculation()
+    const utterance = open?.utterance ?? null
+    open = null
+    return utterance
   }
 
   return {
     accept(samples) {
       if (sealed) return
-      acceptedSamples += samples.length
-      pendingSamples += samples.length
-      gathered.add(samples)
+      tape.add(samples)
+      boundaries.accept(samples)
     },
     commit() {
-      if (!sealed) endUtterance("commit")
+      if (!sealed) boundaries.commit()
+    },
+    clear() {
+      if (!sealed) boundaries.clear()
+    },
+    configure(changes) {
+      if (!sealed) boundaries.configure(changes)
     },
     finish() {
+      if (sealed) return
       sealed = true
-      if (gathered.sampleCount > 0) endUtterance("close")
-      else deliver()
+      boundaries.finish()
     },
     events: queue.events,
     get pendingSamples() {
-      return pendingSamples
+      return tape.endSample - (open?.startSample ?? boundaries.judgedSamples) + finals.owedSamples
     },
     close() {
       sealed = true
-      utterances.inc({ engine, outcome: "aborted" }, owed.length)
-      owed.length = 0
-      unstarted.length = 0
-      gathered.take()
-      pendingSamples = 0
+      dropSpeculation()
+      boundaries.close()
+      finals.close()
+      open = null
+      tape.drop(tape.endSample)
       queue.cut()
-      abort.abort()
       onEnded()
     },
   }
-}
-
-/** One final a segment; one for the whole if there are no segments, or if they do not add up to the text. */
-function finalsOf({ utterance, cause, startSample, sampleCount }: Pending, { text, language, segments }: Transcript): FinalEvent[] {
-  const utteranceStartMs = msFromSamples(startSample)
-  const utteranceEndMs = msFromSamples(startSample + sampleCount)
-  const within = (ms: number) => Math.min(utteranceStartMs + Math.max(0, Math.round(ms)), utteranceEndMs)
-  const whole = { text, startMs: utteranceStartMs, endMs: utteranceEndMs, avgLogprob: null, noSpeechProb: null }
-
-  const spoken = segments
-    .map((segment) => ({ ...segment, text: joinTexts([segment.text]), startMs: within(segment.startMs), endMs: within(segment.endMs) }))
-    .filter((segment) => segment.text !== "")
-  const parts = spoken.length > 0 && joinTexts(spoken.map((segment) => segment.text)) === text ? spoken : [whole]
-  return parts.map(({ text, startMs, endMs, avgLogprob, noSpeechProb }, index) => {
-    return { type: "final", utterance, text, startMs, endMs, end: index === parts.length - 1, cause, language, avgLogprob, noSpeechProb }
-  })
 }

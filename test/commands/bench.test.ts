@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { wavFromSamples } from "../../src/audio/wav.ts"
-import { builtInClips, clipsOfFolder, distinctBytes } from "../../src/commands/bench/clips.ts"
+import { builtInClips, clipsOfFolder, distinctSamples } from "../../src/commands/bench/clips.ts"
 import { figuresOf, quantile, type Run, ratiosOf } from "../../src/commands/bench/figures.ts"
 import { treeMemoryBytes } from "../../src/commands/bench/memory.ts"
 import { parseBenchOptions } from "../../src/commands/bench/options.ts"
@@ -42,25 +42,24 @@ describe("the arithmetic of a bench", () => {
     ])
   })
 
-  test("speed is answered speech over time, of all passes together; the streams are the best of it", () => {
+  test("speed is answered speech over time, of all passes together", () => {
     const runs = [
       run(1, { replies: replies(5, 250, 250), wallSeconds: 0.5 }),
       run(8, { replies: replies(5, 400, 600), wallSeconds: 0.25, pingsMs: [2, 3], unanswered: 1 }),
       run(1, { replies: replies(5, 250), wallSeconds: 0.5 }),
       run(8, { replies: replies(5, 500), wallSeconds: 0.15, pingsMs: [9], unanswered: 2 }),
     ]
-    const { realTimeFactor, load, streams } = figuresOf(runs)
+    const { realTimeFactor, load } = figuresOf(runs)
     expect(load).toEqual([
       { clients: 1, replies: 3, unanswered: 0, xRealTime: 15, p50Ms: 250, p95Ms: 250, pingP99Ms: 1 },
       { clients: 8, replies: 3, unanswered: 3, xRealTime: 37.5, p50Ms: 500, p95Ms: 600, pingP99Ms: 9 },
     ])
     expect(realTimeFactor).toBe(0.0667)
-    expect(streams).toBe(37)
   })
 
   test("a server that answered nothing has a speed of 0 and no factor", () => {
-    const { realTimeFactor, latency, load, streams } = figuresOf([run(1, { replies: [], wallSeconds: 0, unanswered: 2, pingsMs: [] })])
-    expect({ realTimeFactor, latency, streams }).toEqual({ realTimeFactor: null, latency: [], streams: 0 })
+    const { realTimeFactor, latency, load } = figuresOf([run(1, { replies: [], wallSeconds: 0, unanswered: 2, pingsMs: [] })])
+    expect({ realTimeFactor, latency }).toEqual({ realTimeFactor: null, latency: [] })
     expect(load[0]).toMatchObject({ xRealTime: 0, pingP99Ms: null, unanswered: 2 })
   })
 
@@ -75,7 +74,6 @@ describe("the arithmetic of a bench", () => {
       { label: "3 s utterance, p95", ratio: 2.5, lowest: 2, highest: 3 },
       { label: "real-time factor, 1 client", ratio: 2.5, lowest: 2, highest: 3 },
       { label: "speed, 1 client", ratio: 2.5, lowest: 2, highest: 3 },
-      { label: "streams in real time", ratio: 2.5, lowest: 2, highest: 3 },
       { label: "ping beside 1 client, p99", ratio: 1, lowest: 1, highest: 1 },
     ])
   })
@@ -93,7 +91,6 @@ const result: Result = {
       realTimeFactor: 0.025,
       latency: [{ lengthSeconds: 3, replies: 20, meanSeconds: 2.99, p50Ms: 80.4, p95Ms: 95 }],
       load: [{ clients: 1, replies: 20, unanswered: 0, xRealTime: 40, p50Ms: 80.4, p95Ms: 95, pingP99Ms: 1.26 }],
-      streams: 40,
     },
   },
   theirs: {
@@ -103,13 +100,13 @@ const result: Result = {
       realTimeFactor: 0.1,
       latency: [{ lengthSeconds: 3, replies: 20, meanSeconds: 2.99, p50Ms: 160.8, p95Ms: 190 }],
       load: [{ clients: 1, replies: 20, unanswered: 1, xRealTime: 10, p50Ms: 160.8, p95Ms: 190, pingP99Ms: null }],
-      streams: 10,
     },
   },
   ratios: [
     { label: "3 s utterance, p50", ratio: 2, lowest: 1.9, highest: 2.1 },
     { label: "speed, 1 client", ratio: 4, lowest: 4, highest: 4 },
   ],
+  live: null,
 }
 
 describe("the report of a bench", () => {
@@ -123,14 +120,13 @@ Abacus, 2 cores, 8.0 GB, linux-x64, 2026-11-22
 3 s utterance, p95                     95 ms            190 ms
 real-time factor, 1 client             0.025             0.100
 speed, 1 client             40.0 × real time  10.0 × real time  4.0
-streams in real time                      40                10
 ping beside 1 client, p99             1.3 ms                 –
 memory, ready                         400 MB                 –
 memory, after the load                500 MB                 –
 
 Lengths on average: 3 s: 3.0 s.
 Utterance and reply: from sending the whole utterance to its words; the first with one client.
-Speed: seconds of speech in a second. Streams: people who speak without a pause and are kept up with, the best speed in whole numbers.
+Speed: seconds of speech in a second.
 Times better: xrx-stt against other, 2 is half the time or twice the speed; in parentheses over the turns.
 Left out, because a server had no words for it: hum.
 other left 1 utterance without words.`)
@@ -180,11 +176,10 @@ describe("what a bench says", () => {
 
   test("each utterance has bytes of its own, one bit away from the recording", async () => {
     const [clip] = await builtInClips()
-    const [first, second] = [distinctBytes(clip!, 0), distinctBytes(clip!, 1)]
-    const original = new Uint8Array(clip!.samples.buffer)
-    const changed = (bytes: Uint8Array) => [...bytes.keys()].filter((at) => bytes[at] !== original[at])
-    expect([changed(first), changed(second)]).toEqual([[0], [2]])
-    expect(first[0]! ^ original[0]!).toBe(1)
+    const [first, second] = [distinctSamples(clip!, 0), distinctSamples(clip!, 1)]
+    const changed = (samples: Int16Array) => [...samples.keys()].filter((at) => samples[at] !== clip!.samples[at])
+    expect([changed(first), changed(second)]).toEqual([[0], [1]])
+    expect(first[0]! ^ clip!.samples[0]!).toBe(1)
   })
 
   test("a folder gives its WAV files of at most 28 s, in order, or so many of them evenly spread", async () => {
@@ -257,14 +252,8 @@ describe("the arguments of bench", () => {
     })
   })
 
-  test("bad settings, and settings for streams, end it with 78 before anything starts", async () => {
+  test("bad settings end it with 78 before anything starts", async () => {
     expect(await runCommand(["bench"], { PORT: "x" })).toMatchObject({ code: 78, output: [] })
-    const streams = await runCommand(["bench"], { STT_PROVIDER: "deepgram", DG_API_KEY: "key" })
-    expect(streams).toEqual({
-      code: 78,
-      output: [],
-      errors: ["bench says whole utterances: unset STT_MODE, and STT_PROVIDER=deepgram, which hears streams only"],
-    })
   })
 })
 

@@ -20,8 +20,11 @@ function childrenOf(pid: number): string[] {
   })
 }
 
+/** What this program was told to be. */
+const roleOf = (pid: string) => readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").at(-2)
+
 describe("the server as a process", () => {
-  test("lets clients in before the model is there, answers them, and on SIGTERM ends with 0 and no engine left", async () => {
+  test("lets clients in before the model is there, answers them, and on SIGTERM ends with 0 and no process left", async () => {
     await using program = startProgram([], { ...local, STT_ENGINES: "1" })
     const { address, mode, engines } = await program.seen("listening")
     expect({ mode, engines }).toEqual({ mode: "utterance", engines: 1 })
@@ -30,12 +33,13 @@ describe("the server as a process", () => {
     client.send(new Uint8Array((await clip("ps_goforward")).buffer))
     expect(words(await client.next())).toMatch(/^go forward (ten|10) meters$/)
 
-    const engineProcesses = childrenOf(program.pid)
-    expect(engineProcesses).toHaveLength(1)
+    await program.seen("voice activity process ready")
+    const processes = childrenOf(program.pid)
+    expect(processes.map(roleOf).sort()).toEqual(["__engine", "__vad"])
     program.signal("SIGTERM")
     expect((await client.closed).code).toBe(1001)
     expect(await program.exited).toBe(0)
-    expect(engineProcesses.filter((pid) => readdirSync("/proc").includes(pid))).toEqual([])
+    expect(processes.filter((pid) => readdirSync("/proc").includes(pid))).toEqual([])
   }, 120_000)
 
   test("keeps every client's words apart and in order, also when its engines are killed at work", async () => {

@@ -62,7 +62,7 @@ describe("drain", () => {
   })
 
   test("a stream of frames gives the utterance that it had begun", async () => {
-    const { server, tap } = serve({ mode: "frames" }, { endpoints: true })
+    const { server, tap } = serve({ mode: "frames" })
     const client = await connect(socketUrl(server.url))
     client.send(new Uint8Array(new Int16Array([4, 0, 5, 5]).buffer))
     expect(await client.next()).toBe("word 4")

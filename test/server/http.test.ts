@@ -35,7 +35,7 @@ describe("routes", () => {
   })
 
   test("metrics count sessions, audio and the process", async () => {
-    const { server } = serve({ mode: "frames" }, { endpoints: true })
+    const { server } = serve({ mode: "frames" })
     const client = await connect(socketUrl(server.url))
     const before = await metrics(server.url)
     expect(before.get('xrx_stt_sessions_open{mode="frames"}')).toBe(1)
@@ -134,11 +134,11 @@ describe("readiness", () => {
 describe("who is let in", () => {
   test("a bad query is refused with its reason before there is a socket", async () => {
     const { server, tap } = serve()
-    expect(await connectRaw(socketUrl(server.url, "mode=events"))).toMatchObject({
+    expect(await connectRaw(socketUrl(server.url, "mode=words"))).toMatchObject({
       status: 400,
-      body: "mode must be utterance or frames\n",
+      body: "mode must be utterance, frames, events\n",
     })
-    expect(await connectRaw(socketUrl(server.url, "mode=frames"))).toMatchObject({ status: 400 })
+    expect(await connectRaw(socketUrl(server.url, "silence_ms=0"))).toMatchObject({ status: 400 })
     expect(tap.lines).toEqual([])
   })
 
@@ -147,7 +147,7 @@ describe("who is let in", () => {
     const client = await connect(socketUrl(server.url, "language=de-CH&whatever=1"))
     client.send(audio(1))
     await client.next()
-    expect(engine.opened).toMatchObject([{ language: "de" }])
+    expect(engine.opened).toMatchObject([{ language: "de", endpointing: null }])
   })
 
   test("with a list of origins other pages stay out, and clients that are no page come in", async () => {

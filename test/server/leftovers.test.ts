@@ -2,26 +2,18 @@ import { expect, test } from "bun:test"
 import { registry } from "../../src/metrics.ts"
 import { type Client, connect, socketUrl } from "../support/client.ts"
 import { handClock } from "../support/clock.ts"
+import { dice, type Roll } from "../support/invariants.ts"
 import { audio, type Heard, wordOf } from "../support/scripted-streams.ts"
 import { serve } from "../support/server.ts"
 
-/** Small and repeatable (mulberry32), so that a failure can be looked at again. */
-function dice(seed: number): (sides: number) => number {
-  let state = seed
-  return (sides) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % sides
-  }
-}
+const TEXTS = ["text", '{"type":"commit"}', '{"type":"clear"}', '{"type":"close"}']
 
 /** A client that says something or nothing and leaves in some way or stays. */
-async function live(url: URL, roll: (sides: number) => number): Promise<Client> {
+async function live(url: URL, roll: Roll): Promise<Client> {
   const client = await connect(url)
   for (let messages = roll(6); messages > 0; messages--) {
     const kind = roll(8)
-    if (kind === 0) client.send("text")
+    if (kind === 0) client.send(TEXTS[roll(TEXTS.length)]!)
     else if (kind === 1) client.send(new Uint8Array(roll(4)))
     else client.send(audio(roll(3), 1 + roll(2000)))
   }
@@ -49,9 +41,9 @@ test.each([1, 2, 3])("after all sockets closed there are no sessions, streams or
     return wordOf(heard)
   }
   const before = await sessionsOpen()
-  const { server, engine, tap } = serve({ clock, minReplyMs: 120 }, { answer, endpoints: true })
-  const modes = ["mode=utterance", "mode=frames"]
-  const clients = await Promise.all(Array.from({ length: 80 }, () => live(socketUrl(server.url, modes[roll(2)]), roll)))
+  const { server, engine, tap } = serve({ clock, minReplyMs: 120 }, { answer })
+  const modes = ["mode=utterance", "mode=frames", "mode=events&interim=1"]
+  const clients = await Promise.all(Array.from({ length: 80 }, () => live(socketUrl(server.url, modes[roll(3)]), roll)))
   const drained = server.drain(1_000)
   await new Promise((resolve) => setImmediate(resolve))
   await clock.advance(1_000)

@@ -4,6 +4,7 @@ import { EngineError, type Transcriber } from "../../src/engines/engine.ts"
 import { silentLog } from "../../src/log.ts"
 import { createPermits } from "../../src/speech/permits.ts"
 import { liftTranscriber } from "../../src/speech/utterances.ts"
+import type { VoiceActivityDetector } from "../../src/speech/vad/vad.ts"
 import { connect, socketUrl } from "../support/client.ts"
 import { audio, wordOf } from "../support/scripted-streams.ts"
 import { serve } from "../support/server.ts"
@@ -13,6 +14,7 @@ const transcriber: Transcriber = {
   name: "lifted",
   model: "samples",
   concurrency: 4,
+  interims: false,
   async transcribe({ samples, language }) {
     for (let turns = samples[0]! % 5; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve))
     if (samples[0] === 13) throw new EngineError("unavailable", "died")
@@ -22,9 +24,18 @@ const transcriber: Transcriber = {
   close: async () => {},
 }
 
+/** Whole utterances ask nobody for voices. */
+const vad: VoiceActivityDetector = {
+  open() {
+    throw new Error("asked for")
+  },
+  ready: async () => {},
+  close: async () => {},
+}
+
 test("many clients on few permits each get their own words, all of them, in order", async () => {
   const permits = createPermits({ atOnce: 4, waitingMax: 100 })
-  const engine = liftTranscriber(transcriber, { permits, log: silentLog })
+  const engine = liftTranscriber(transcriber, { permits, vad, log: silentLog })
   const { server } = serve({ engine })
   const clients = await Promise.all(Array.from({ length: 10 }, () => connect(socketUrl(server.url))))
   for (let nth = 0; nth < 20; nth++) {

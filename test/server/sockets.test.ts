@@ -74,7 +74,7 @@ describe("utterances", () => {
 
 describe("frames", () => {
   test("each utterance that the engine hears is one text, without a hold", async () => {
-    const { server } = serve({ minReplyMs: 3_600_000 }, { endpoints: true })
+    const { server } = serve({ minReplyMs: 3_600_000 })
     const client = await connect(socketUrl(server.url, "mode=frames"))
     const bytes = new Uint8Array(new Int16Array([0, 4, 4, 0, 0, 5, 0, 6, 0]).buffer)
     for (let at = 0; at < bytes.length; at += 5) client.send(bytes.subarray(at, at + 5))

@@ -59,6 +59,14 @@ describe("permits", () => {
     expect([permits.taken, permits.waiting]).toEqual([0, 0])
   })
 
+  test("go to long work up to half of them", async () => {
+    const permits = createPermits({ atOnce: 5, waitingMax: 9 })
+    for (let n = 0; n < 2; n++) await permits.take(never, { long: true })
+    expect(await Promise.race([permits.take(never, { long: true }), Promise.resolve("waits")])).toBe("waits")
+    for (let n = 0; n < 3; n++) await permits.take(never)
+    expect([permits.taken, permits.waiting]).toEqual([5, 1])
+  })
+
   test("go to long work too when there is only one", async () => {
     const permits = createPermits({ atOnce: 1, waitingMax: 9 })
     const release = await permits.take(never, { long: true })

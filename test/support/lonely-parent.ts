@@ -16,7 +16,8 @@ const engine = Bun.spawn([process.execPath, join(import.meta.dir, "engine-proces
   stderr: "inherit",
   ipc(message: FromEngine) {
     if (message.type !== "ready") throw new Error("it was not to answer yet")
-    if (process.argv[2] === "busy") send({ type: "recognise", id: 0, samples, language: "en" })
+    if (process.argv[2] === "busy")
+      send({ type: "recognise", pieces: [{ id: 0, samples, language: "en", prompt: "", words: false, draft: null }] })
     console.log(engine.pid)
   },
 })

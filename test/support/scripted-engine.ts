@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
-import type { FromEngine, Recognise, ToEngine } from "../../src/engines/whisper/ipc.ts"
+import type { FromEngine, Piece, ToEngine } from "../../src/engines/whisper/ipc.ts"
 
 const send = (message: FromEngine) => process.send!(message)
 const die = () => process.kill(process.pid, "SIGKILL")
@@ -20,9 +20,10 @@ function first(name: string): boolean {
   }
 }
 
-function say(id: number, text: string) {
-  const segment = { text: ` ${text}`, startMs: 0, endMs: 1000, avgLogprob: -0.1, noSpeechProb: 0 }
-  send({ type: "result", id, language: "en", segments: [segment] })
+function say(id: number, text: string, avgLogprob = -0.1, noSpeechProb = 0) {
+  const words = [{ text, startMs: 100, endMs: 900, confidence: 1 }]
+  const numbers = { avgLogprob, noSpeechProb, compressionRatio: 1, temperature: 0, tokens: [] }
+  send({ type: "result", id, language: "en", segments: [{ text: ` ${text}`, startMs: 0, endMs: 1000, ...numbers, words }] })
 }
 
 function load() {
@@ -30,11 +31,19 @@ function load() {
   if (script === "refuse") send({ type: "failed", id: null, code: "unavailable", message: "the model\nis not there" })
   else if (script === "refuse but first" && !first("loaded")) send({ type: "failed", id: null, code: "unavailable", message: "no" })
   else if (script === "die") die()
-  else if (script !== "hang") send({ type: "ready", loadMs: 1, warmUpMs: 100 })
+  else if (script !== "hang") send({ type: "ready", loadMs: 1, warmUpMs: 100, piecesMax: Number(process.env.SCRIPT_PIECES_MAX ?? 1) })
 }
 
-function recognise({ id, samples, language }: Recognise) {
+function recognise({ id, samples, language, prompt, words, interim, draft }: Piece, company: number) {
   switch (language) {
+    case "company":
+      return say(id, String(company))
+    case "pid and company":
+      return say(id, `${process.pid} ${company}`)
+    case "doubtful":
+      return say(id, "doubtful", -0.8, 0.6)
+    case "request":
+      return say(id, JSON.stringify({ prompt, words, interim, draft }))
     case "pid":
       return say(id, String(process.pid))
     case "grow":
@@ -70,6 +79,6 @@ function recognise({ id, samples, language }: Recognise) {
 process.on("disconnect", () => process.exit(0))
 process.on("message", (message: ToEngine) => {
   if (message.type === "init") load()
-  else if (message.type === "recognise") recognise(message)
+  else if (message.type === "recognise") for (const piece of message.pieces) recognise(piece, message.pieces.length)
   else waiting.get(message.id)?.()
 })

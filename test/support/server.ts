@@ -1,4 +1,5 @@
 import { afterEach } from "bun:test"
+import { prepareAudio } from "../../src/audio/input.ts"
 import { type RunningServer, type ServerOptions, startServer } from "../../src/server/server.ts"
 import { type LogTap, tapLog } from "./log.ts"
 import { createScriptedStreams, type ScriptedStreams, type ScriptOptions } from "./scripted-streams.ts"
@@ -8,6 +9,8 @@ export interface Served {
   readonly engine: ScriptedStreams
   readonly tap: LogTap
 }
+
+await prepareAudio()
 
 const running: RunningServer[] = []
 afterEach(async () => {

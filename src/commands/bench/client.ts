@@ -43,11 +43,12 @@ export async function openClient(options: ClientOptions): Promise<Client> {
   }
 }
 
-function holdsWords(data: unknown): boolean {
+export function holdsWords(data: unknown): boolean {
   return typeof data === "string" && /[\p{L}\p{N}]/u.test(data)
 }
 
-function openSocket({ url, timeoutMs, signal }: ClientOptions): Promise<WebSocket> {
+/** Resolves once it is open; rejects if the server does not let us in. */
+export function openSocket({ url, timeoutMs, signal }: ClientOptions): Promise<WebSocket> {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url)
     const fail = (why: string) => {

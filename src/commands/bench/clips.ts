@@ -79,11 +79,11 @@ function evenly<T>(all: readonly T[], limit: number): T[] {
 }
 
 /** The same sound in other bytes for each turn, so that no server can answer from memory. */
-export function distinctBytes({ samples }: Clip, turn: number): Uint8Array<ArrayBuffer> {
+export function distinctSamples({ samples }: Clip, turn: number): Int16Array<ArrayBuffer> {
   const copy = Int16Array.from(samples)
   const at = turn % copy.length
   copy[at] = (copy[at] ?? 0) ^ 1
-  return new Uint8Array(copy.buffer)
+  return copy
 }
 
 const empty = new Int16Array(0)

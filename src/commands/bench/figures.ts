@@ -47,7 +47,6 @@ export function figuresOf(runs: readonly Run[]): Figures {
     realTimeFactor: slowest > 0 ? round(1 / slowest, 4) : null,
     latency,
     load,
-    streams: Math.floor(Math.max(0, ...load.map(({ xRealTime }) => xRealTime))),
   }
 }
 
@@ -82,7 +81,7 @@ function nearestLength(seconds: number): number {
 /** One figure of a server, with what is needed to print it and to compare it. */
 export interface Measure {
   readonly label: string
-  readonly unit: "ms" | "× real time" | "streams" | "factor"
+  readonly unit: "ms" | "× real time" | "factor"
   readonly value: number | null
   readonly better: "less" | "more"
 }
@@ -99,7 +98,6 @@ export function measuresOf(figures: Figures): Measure[] {
     ...figures.load.map(
       ({ clients, xRealTime }): Measure => ({ label: `speed, ${plural(clients)}`, unit: "× real time", value: xRealTime, better: "more" }),
     ),
-    { label: "streams in real time", unit: "streams", value: figures.streams, better: "more" },
     ...figures.load
       .slice(1)
       .flatMap(({ clients, p50Ms, p95Ms }) => [

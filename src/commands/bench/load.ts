@@ -3,7 +3,7 @@
  * and eight do the same work, so their figures compare. Knows sockets only by `client.ts`.
  */
 import { type Client, type ClientOptions, openBystander, openClient } from "./client.ts"
-import { type Clip, distinctBytes } from "./clips.ts"
+import { type Clip, distinctSamples } from "./clips.ts"
 import type { Reply, Run } from "./figures.ts"
 
 export interface LoadOptions extends ClientOptions {
@@ -47,7 +47,7 @@ export async function runLoad(options: LoadOptions): Promise<Run & { readonly un
     let client = first
     try {
       for (const clip of queue) {
-        const latencyMs = await client.ask(distinctBytes(clip, options.nextTurn()))
+        const latencyMs = await client.ask(new Uint8Array(distinctSamples(clip, options.nextTurn()).buffer))
         if (signal.aborted) return
         note(clip, latencyMs)
         if (latencyMs !== undefined) continue

@@ -26,6 +26,9 @@ const schemas = {
   limit: wholeNumber(1, 100_000).optional(),
   rounds: wholeNumber(1, 1000).optional(),
   clients: counts.optional(),
+  streams: z.union([z.literal("search"), counts]).optional(),
+  interims: z.enum(["off", "on", "both"]).default("both"),
+  talkSeconds: wholeNumber(1, 3600).default(30),
   passes: wholeNumber(1, 100).optional(),
   timeoutMs: wholeNumber(1, 3_600_000).default(30_000),
   json: z.boolean().default(false),
@@ -64,6 +67,21 @@ export const BENCH_OPTIONS: { readonly [K in Name]: { readonly flags: string; re
     meaning: "clients at once, one run for each number (default: 1,4,8, and twice the engines if that is more)",
     expects: "whole numbers from 1 to 1000, separated by commas",
   },
+  streams: {
+    flags: "--streams <counts>",
+    meaning: "also so many live streams in real time, one run for each number; `search` finds the most that are kept up with",
+    expects: "search, or whole numbers from 1 to 1000, separated by commas",
+  },
+  interims: {
+    flags: "--interims <which>",
+    meaning: "streams with interim words: off, on or both (default: both)",
+    expects: "off, on or both",
+  },
+  talkSeconds: {
+    flags: "--talk-seconds <seconds>",
+    meaning: "how long each stream talks in a run (default: 30)",
+    expects: "a whole number from 1 to 3600",
+  },
   passes: {
     flags: "--passes <count>",
     meaning: "turns of each server (default: 1, with --against 2)",
@@ -95,5 +113,11 @@ export function parseBenchOptions(raw: Readonly<Record<string, unknown>>): Bench
   if (raw.limit !== undefined && raw.clips === undefined) faults.push("--limit: chooses among the files of --clips, which is missing")
   if (raw.againstName !== undefined && raw.against === undefined)
     faults.push("--against-name: names the server of --against, which is missing")
+  for (const [flag, value] of [
+    ["--interims", raw.interims],
+    ["--talk-seconds", raw.talkSeconds],
+  ]) {
+    if (value !== undefined && raw.streams === undefined) faults.push(`${flag}: is about --streams, which is missing`)
+  }
   return faults.length > 0 ? { ok: false, faults } : { ok: true, options: parsed as BenchOptions }
 }

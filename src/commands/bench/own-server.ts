@@ -1,5 +1,6 @@
 /** This very program, started again as a server on a free port of this machine, for the bench alone. Knows no load. */
 import type { Environment } from "../../settings.ts"
+import { aborted } from "./aborted.ts"
 
 export interface OwnServer {
   readonly pid: number
@@ -96,14 +97,6 @@ async function untilReady(address: string, signal: AbortSignal): Promise<void> {
     if (answer?.ok) return
     await Bun.sleep(READY_POLL_MS)
   }
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const abort = () => reject(signal.reason)
-    if (signal.aborted) abort()
-    else signal.addEventListener("abort", abort, { once: true })
-  })
 }
 
 async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {

@@ -1,63 +1,45 @@
 /** A result as text: for a person at a terminal, and as the Markdown of README. Pure; measures nothing. */
 import { measuresOf } from "./figures.ts"
+import { liveLegend, liveTable } from "./live-report.ts"
 import type { Result, ServerResult } from "./result.ts"
+import { markdownTable, textTable } from "./tables.ts"
 
-interface Row {
-  readonly label: string
-  readonly ours: string
-  readonly theirs: string
-  readonly ratio: string
-}
-
-/** Aligned columns between two lines on what was measured and what the words mean. */
+/** Aligned tables between lines on what was measured and what the words mean. */
 export function textReport(result: Result): string {
-  const { ours, theirs } = result
-  const head = { label: "", ours: ours.name, theirs: theirs?.name ?? "", ratio: theirs ? "times better" : "" }
-  const rows = [head, ...rowsOf(result)]
-  const width = (column: keyof Row) => Math.max(...rows.map((row) => row[column].length))
-  const lines = rows.map(({ label, ours, theirs, ratio }) =>
-    [label.padEnd(width("label")), ours.padStart(width("ours")), theirs.padStart(width("theirs")), ratio].join("  ").trimEnd(),
-  )
-  return [...circumstances(result), "", ...lines, "", ...legend(result)].join("\n")
+  const parts = [circumstances(result), textTable(tableOf(result), [RATIO_COLUMN]), legend(result)]
+  if (result.live) parts.push(textTable(liveTable(result.live)), liveLegend(result.live))
+  return parts.map((lines) => lines.join("\n")).join("\n\n")
 }
 
 /** The part of README between `<!-- bench -->` and `<!-- /bench -->`. */
 export function markdownReport(result: Result): string {
-  const { ours, theirs } = result
-  const cells = (row: Row) => (theirs ? [row.label, row.ours, row.theirs, row.ratio] : [row.label, row.ours])
-  const head = { label: "", ours: ours.name, theirs: theirs?.name ?? "", ratio: "times better" }
-  const line = (row: Row) => `| ${cells(row).join(" | ")} |`
-  const rule = `|---|${cells(head)
-    .slice(1)
-    .map(() => "---:|")
-    .join("")}`
-  return [
-    "```",
-    ...chart(result),
-    "```",
-    "",
-    line(head),
-    rule,
-    ...rowsOf(result).map(line),
-    "",
-    legend(result).join(" "),
-    "",
-    circumstances(result).join("; "),
-  ].join("\n")
+  const parts = [["```", ...chart(result), "```"], markdownTable(tableOf(result)), [legend(result).join(" ")]]
+  if (result.live) parts.push(markdownTable(liveTable(result.live)), [liveLegend(result.live).join(" ")])
+  parts.push([circumstances(result).join("; ")])
+  return parts.map((lines) => lines.join("\n")).join("\n\n")
 }
 
-function rowsOf({ ours, theirs, ratios }: Result): Row[] {
+const RATIO_COLUMN = 3
+
+/** The head first; the other server and the ratios only if there is one. */
+function tableOf({ ours, theirs, ratios }: Result): string[][] {
   const others = new Map(theirs ? measuresOf(theirs.figures).map((measure) => [measure.label, measure]) : [])
   const rows = measuresOf(ours.figures).map(({ label, unit, value }) => {
     const other = others.get(label)
     const compared = ratios.find((ratio) => ratio.label === label)
-    return { label, ours: show(value, unit), theirs: other ? show(other.value, unit) : "", ratio: compared ? showRatio(compared) : "" }
+    return [label, show(value, unit), other ? show(other.value, unit) : "", compared ? showRatio(compared) : ""]
   })
-  const memory = (label: string, key: "readyBytes" | "loadedBytes"): Row[] => {
+  const memory = (label: string, key: "readyBytes" | "loadedBytes"): string[][] => {
     const of = (server: ServerResult | null) => (server?.started?.memory ? `${Math.round(server.started.memory[key] / 1e6)} MB` : "")
-    return of(ours) ? [{ label, ours: of(ours), theirs: theirs ? of(theirs) || "–" : "", ratio: "" }] : []
+    return of(ours) ? [[label, of(ours), of(theirs) || "–", ""]] : []
   }
-  return [...rows, ...memory("memory, ready", "readyBytes"), ...memory("memory, after the load", "loadedBytes")]
+  const all = [
+    ["", ours.name, theirs?.name ?? "", "times better"],
+    ...rows,
+    ...memory("memory, ready", "readyBytes"),
+    ...memory("memory, after the load", "loadedBytes"),
+  ]
+  return theirs ? all : all.map((row) => row.slice(0, 2))
 }
 
 function show(value: number | null, unit: string): string {
@@ -93,7 +75,7 @@ function legend({ ours, theirs, load }: Result): string[] {
   return [
     `Lengths on average: ${lengths.join(", ")}.`,
     "Utterance and reply: from sending the whole utterance to its words; the first with one client.",
-    "Speed: seconds of speech in a second. Streams: people who speak without a pause and are kept up with, the best speed in whole numbers.",
+    "Speed: seconds of speech in a second.",
     ...(theirs
       ? [`Times better: ${ours.name} against ${theirs.name}, 2 is half the time or twice the speed; in parentheses over the turns.`]
       : []),

@@ -20,8 +20,6 @@ const Figures = z.object({
       pingP99Ms: z.number().nullable(),
     }),
   ),
-  /** People who speak all the time and are kept up with: the highest `xRealTime`, whole ones. */
-  streams: z.number(),
 })
 
 const Memory = z.object({
@@ -35,6 +33,35 @@ const Server = z.object({
   /** What is known of a server that the bench started itself. */
   started: z.object({ engine: z.string(), model: z.string(), engines: z.number().nullable(), memory: Memory.nullable() }).nullable(),
   figures: Figures,
+})
+
+const LiveRun = z.object({
+  streams: z.number(),
+  interims: z.boolean(),
+  /** Utterances that ended in a pause and got their words. */
+  finals: z.number(),
+  /** From the endpoint to the words. */
+  finalP50Ms: z.number().nullable(),
+  finalP95Ms: z.number().nullable(),
+  /** From the first sound to the first word; null without interims. */
+  firstInterimP50Ms: z.number().nullable(),
+  firstInterimP95Ms: z.number().nullable(),
+  /** Streams that were not let in. */
+  refused: z.number(),
+  /** Utterances that failed, and streams that broke. */
+  failed: z.number(),
+  /** Recordings that got no words. */
+  unheard: z.number(),
+})
+
+const Live = z.object({
+  talkSeconds: z.number(),
+  /** Shortest and longest. */
+  pausesSeconds: z.tuple([z.number(), z.number()]),
+  silenceMs: z.number(),
+  sliceMs: z.number(),
+  /** Without interims first, fewest streams first. */
+  runs: z.array(LiveRun),
 })
 
 const Ratio = z.object({
@@ -63,9 +90,13 @@ export const Result = z.object({
   ours: Server,
   theirs: Server.nullable(),
   ratios: z.array(Ratio),
+  /** Of ours alone; null if no streams were asked for. */
+  live: Live.nullable().default(null),
 })
 
 export type Figures = z.infer<typeof Figures>
+export type Live = z.infer<typeof Live>
+export type LiveRun = z.infer<typeof LiveRun>
 export type Memory = z.infer<typeof Memory>
 export type Ratio = z.infer<typeof Ratio>
 export type ServerResult = z.infer<typeof Server>

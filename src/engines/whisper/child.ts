@@ -1,11 +1,11 @@
 /**
- * The other end of an engine process: loads one recogniser and feeds it the pieces that come over IPC, one at a time. Knows
+ * The other end of an engine process: loads one recogniser and feeds it the pieces that come over IPC, message by message. Knows
  * no queue and no other engine, and writes nothing to stdout. What loads ONNX Runtime is imported only after `init` came.
  */
 import { SAMPLE_RATE_HZ } from "../../audio/pcm.ts"
 import { openLibc } from "../../binary/libc.ts"
 import { EngineError } from "../engine.ts"
-import type { Cancel, Failed, FromEngine, Init, Recognise, ToEngine } from "./ipc.ts"
+import type { Cancel, Failed, FromEngine, Init, Recognise, Result, ToEngine } from "./ipc.ts"
 import type { ModelChoice } from "./models.ts"
 import type { ModelSource, Recogniser } from "./recogniser.ts"
 
@@ -39,7 +39,7 @@ export function runEngine(): Promise<void> {
   }
 
   let recogniser: Recogniser | undefined
-  let current: { id: number; abort: AbortController } | undefined
+  const running = new Map<number, AbortController>()
   const collect = createCollector()
   process.on("message", (message: ToEngine) => {
     if (message.type === "init") load(message)
@@ -53,33 +53,41 @@ export function runEngine(): Promise<void> {
       const startedAt = performance.now()
       const loaded = await loadModel(model, threads, cacheDirs)
       const loadedAt = performance.now()
-      await loaded.recognise(warmUpSound(), { language: "en", signal: new AbortController().signal })
+      await warmUp(loaded)
       recogniser = loaded
-      send({ type: "ready", loadMs: loadedAt - startedAt, warmUpMs: performance.now() - loadedAt })
-      collect.soon()
+      send({ type: "ready", loadMs: loadedAt - startedAt, warmUpMs: performance.now() - loadedAt, piecesMax: loaded.piecesMax })
+      collect.soon(1)
     } catch (error) {
       send(failure(null, error))
     }
   }
 
-  async function recognise({ id, samples, language }: Recognise) {
-    const abort = new AbortController()
-    current = { id, abort }
+  async function recognise({ pieces }: Recognise) {
+    const work = pieces.map(({ id, ...piece }) => {
+      const abort = new AbortController()
+      running.set(id, abort)
+      return { id, piece: { ...piece, signal: abort.signal } }
+    })
+    const answer = (id: number, message: Result | Failed) => {
+      if (running.delete(id)) send(message)
+    }
     collect.postpone()
     try {
       if (!recogniser) throw new Error("a piece came before the engine was ready")
-      const { language: spoken, segments } = await recogniser.recognise(samples, { language, signal: abort.signal })
-      send({ type: "result", id, language: spoken, segments })
+      const told = work.map(({ piece }) => piece)
+      await recogniser.recognise(told, (index, words) => {
+        const id = work[index]?.id ?? Number.NaN
+        answer(id, words instanceof EngineError ? failure(id, words) : { type: "result", id, ...words })
+      })
     } catch (error) {
-      send(failure(id, abort.signal.aborted ? new EngineError("aborted", "cancelled by the server") : error))
+      for (const { id } of work) answer(id, failure(id, error))
     } finally {
-      current = undefined
-      collect.soon()
+      collect.soon(work.length)
     }
   }
 
   function cancel({ id }: Cancel) {
-    if (current?.id === id) current.abort.abort()
+    running.get(id)?.abort()
   }
 }
 
@@ -103,8 +111,13 @@ async function embeddedModel(cacheDirs: readonly string[]): Promise<ModelSource>
  * One second of a quiet tone: enough for encoder and decoder to run once. What sounds like a voice without words makes Whisper
  * loop, and the full context that cures it leaves 280 MB in the arena of ONNX Runtime.
  */
-function warmUpSound(): Int16Array {
-  return Int16Array.from({ length: SAMPLE_RATE_HZ }, (_, i) => 4_000 * Math.sin((2 * Math.PI * 440 * i) / SAMPLE_RATE_HZ))
+async function warmUp(recogniser: Recogniser): Promise<void> {
+  const samples = Int16Array.from({ length: SAMPLE_RATE_HZ }, (_, i) => 4_000 * Math.sin((2 * Math.PI * 440 * i) / SAMPLE_RATE_HZ))
+  const { signal } = new AbortController()
+  const piece = { samples, language: "en", prompt: "", words: false, interim: true, draft: null, signal }
+  await recogniser.recognise([piece], (_, answer) => {
+    if (answer instanceof EngineError) throw answer
+  })
 }
 
 function send(message: FromEngine) {
@@ -147,9 +160,10 @@ function createCollector() {
     postpone() {
       clearTimeout(timer)
     },
-    /** A job ended. */
-    soon() {
-      if (++jobs >= COLLECT_EVERY_JOBS) collect()
+    /** Work on so many pieces ended. */
+    soon(pieces: number) {
+      jobs += pieces
+      if (jobs >= COLLECT_EVERY_JOBS) collect()
       else timer = setTimeout(collect, COLLECT_AFTER_IDLE_MS)
     },
   }

@@ -1,8 +1,9 @@
 /**
- * Where a long utterance is cut, because Whisper hears at most 30 s at once. Pure: samples in, samples out. Knows no model
- * and no words.
+ * Where a long utterance is cut, because Whisper hears at most 30 s at once. Pure: samples in, samples out. Knows no model,
+ * no detector and no words.
  */
 import { samplesFromMs } from "../../audio/pcm.ts"
+import { WINDOW_SAMPLES } from "../../speech/vad/vad.ts"
 
 /** Whisper's window of 30 s, less room for the silence that our encoder wants after the speech. */
 export const PIECE_MAX_SAMPLES = samplesFromMs(28_000)
@@ -21,40 +22,65 @@ const SMOOTHING_FRAMES = 20
 /** What is within 3 dB of the quietest place belongs to the same kind of silence. */
 const SAME_SILENCE = 2
 
+/** Below this probability of speech a window of the detector belongs to a pause. */
+const PAUSE_PROBABILITY = 0.3
+
+/** So many windows are a pause: 128 ms. What is shorter lies within a word. */
+const PAUSE_WINDOWS_MIN = 4
+
 /** Mean square of samples of ±1: below it, quiet and quieter mean nothing. */
 const DIGITAL_SILENCE = 1
 
+export interface CutPiece {
+  /** A view. */
+  readonly samples: Int16Array
+  readonly startSample: number
+}
+
+/** The sample within the stretch at which a cut hurts least; null if it cannot be told. */
+export type FindPause = (stretch: Int16Array) => Promise<number | null>
+
 /**
- * The samples in pieces of at most `PIECE_MAX_SAMPLES`; joined they are the input again. Each cut lies in the middle of the
- * longest of the quietest stretches in the ten seconds before the piece would grow too long. The pieces are views.
+ * The samples in pieces of at most `PIECE_MAX_SAMPLES`; joined they are the input again. Each cut lies in the ten seconds before the
+ * piece would grow too long: where `findPause` says, else in the middle of the longest of their quietest stretches.
  */
-export function cutAtPauses(samples: Int16Array): Int16Array[] {
-  const pieces: Int16Array[] = []
+export async function* cutAtPauses(samples: Int16Array, findPause: FindPause): AsyncGenerator<CutPiece, void> {
   let start = 0
   while (samples.length - start > PIECE_MAX_SAMPLES) {
     const latest = Math.min(start + PIECE_MAX_SAMPLES, samples.length - TAIL_MIN_SAMPLES)
     const earliest = latest - SEARCH_SAMPLES
-    const cut = earliest + quietestPlace(samples.subarray(earliest, latest))
-    pieces.push(samples.subarray(start, cut))
+    const stretch = samples.subarray(earliest, latest)
+    const cut = earliest + ((await findPause(stretch)) ?? quietestPlace(stretch))
+    yield { samples: samples.subarray(start, cut), startSample: start }
     start = cut
   }
-  pieces.push(samples.subarray(start))
-  return pieces
+  yield { samples: samples.subarray(start), startSample: start }
 }
 
-/** The index of the sample in the middle of the longest quietest stretch; of two of the same length, the later one. */
+/** The sample in the middle of the longest pause, by the probabilities of speech of all windows; null if there is none. */
+export function longestPause(probabilities: readonly number[]): number | null {
+  const pause = longestRun(probabilities, (probability) => probability < PAUSE_PROBABILITY)
+  return pause.length < PAUSE_WINDOWS_MIN ? null : Math.round((pause.start + pause.length / 2) * WINDOW_SAMPLES)
+}
+
+/** The sample in the middle of the longest quietest stretch. */
 function quietestPlace(samples: Int16Array): number {
   const energies = smooth(frameEnergies(samples))
   const quiet = Math.max(DIGITAL_SILENCE, Math.min(...energies) * SAME_SILENCE)
-  let best = { start: 0, length: 0 }
-  for (let at = 0; at < energies.length; ) {
-    const start = at
-    while (at < energies.length && (energies[at] as number) <= quiet) at++
-    if (at > start && at - start >= best.length) best = { start, length: at - start }
-    if (at === start) at++
-  }
+  const best = longestRun(energies, (energy) => energy <= quiet)
   const middleFrame = best.start + (best.length - 1 + SMOOTHING_FRAMES) / 2
   return Math.round(middleFrame * FRAME_SAMPLES)
+}
+
+/** Of two of the same length, the later one; of length 0 if there is none. */
+function longestRun(values: readonly number[], belongs: (value: number) => boolean): { start: number; length: number } {
+  let best = { start: 0, length: 0 }
+  let start = 0
+  for (const [at, value] of values.entries()) {
+    if (!belongs(value)) start = at + 1
+    else if (at + 1 - start >= best.length) best = { start, length: at + 1 - start }
+  }
+  return best
 }
 
 /** Mean square of each whole frame. */

@@ -5,23 +5,23 @@
 import { msFromSamples } from "../../audio/pcm.ts"
 import type { Clock } from "../../clock.ts"
 import type { Log } from "../../log.ts"
-import type { Language } from "../engine.ts"
-import type { Failed, FromEngine, Init, Ready, Result, ToEngine } from "./ipc.ts"
+import { type InHand, takeInHand } from "./in-hand.ts"
+import type { Failed, FromEngine, Init, Piece, Ready, Result, ToEngine } from "./ipc.ts"
 
 /** Loading may read gigabytes from a slow disk. */
 const START_DEADLINE_MS = 180_000
 
 /**
- * When a piece without an answer counts as stuck: this, and twice the length of its audio, and ten times what the warm-up of
- * this engine took, so that a large model on a small machine is slow but not stuck.
+ * When an engine that owes answers counts as stuck: after this, and for each piece twice the length of its audio and ten times what
+ * the warm-up of this engine took, so that a large model on a small machine is slow but not stuck.
  */
 const ANSWER_DEADLINE_MS = 10_000
 const ANSWER_DEADLINE_PER_AUDIO = 2
 const ANSWER_DEADLINE_PER_WARM_UP = 10
 
 /**
- * How long a cancelled piece may go on before its engine is killed: one encoder run cannot be interrupted. At least as long
- * as the start of the engine took, because a kill costs that much.
+ * How long an engine may go on when all that it has in hand is cancelled, before it is killed: one encoder run cannot be
+ * interrupted. At least as long as the start of the engine took, because a kill costs that much.
  */
 const CANCEL_GRACE_MS = 500
 
@@ -50,20 +50,33 @@ export interface Ending {
   readonly detail: string
 }
 
-/** `gone`: the process ended first; `ended` says why. */
-export type Answer = Result | Failed | { readonly type: "gone" }
+/** A piece without its number, which is the process' own affair. */
+export interface PieceInHand extends Omit<Piece, "id"> {
+  /** Nobody waits for it any more. */
+  readonly signal: AbortSignal
+}
+
+export interface RecogniseOptions {
+  /** Called once for each piece that was answered, with its place in the list. */
+  readonly onAnswer: (index: number, answer: Result | Failed) => void
+  /** Cancelled pieces may take as long as they would have taken anyhow: the engine is not killed for them. */
+  readonly patient?: boolean
+}
 
 export interface EngineProcess {
   /** True once it is loaded and warm, false if it ended before. */
   readonly ready: Promise<boolean>
+  /** As `Ready.piecesMax`; 1 until it is ready. */
+  readonly piecesMax: number
   readonly ended: Promise<Ending>
   /** Resolves if it says that it grew too heavy, and works on. */
   readonly grown: Promise<void>
   /**
-   * One piece at a time, only while ready. The deadline starts at this call. Settles when the process is free again or gone,
-   * so after an abort only when the engine let go.
+   * At least one and at most `piecesMax` pieces together, one call at a time, only while ready. The deadline starts at this call.
+   * Settles when the process is free again: true once all are answered, so after an abort only when the engine let go; false if it
+   * is gone.
    */
-  recognise(samples: Int16Array, language: Language, signal: AbortSignal): Promise<Answer>
+  recognise(pieces: readonly PieceInHand[], options: RecogniseOptions): Promise<boolean>
   kill(): void
 }
 
@@ -75,11 +88,12 @@ export function startEngineProcess(init: Init, { command, env, clock, log }: Eng
   let killed: Ending | undefined
   let loaded: (Ready & { startMs: number }) | undefined
   let nextId = 0
-  let current: { id: number; settle: (answer: Answer) => void } | undefined
+  let inHand: InHand | undefined
+  let gone = false
 
   const child = spawn()
   const promises = { ready: ready.promise, ended: ended.promise, grown: grown.promise }
-  if (!child) return { ...promises, recognise: async () => ({ type: "gone" }), kill() {} }
+  if (!child) return { ...promises, piecesMax: 1, recognise: async () => false, kill() {} }
   const stderr = keepTail(child.stderr)
   const startDeadline = clock.after(START_DEADLINE_MS, () => kill({ cause: "timeout", detail: "took too long to load" }))
   send(init)
@@ -87,31 +101,38 @@ export function startEngineProcess(init: Init, { command, env, clock, log }: Eng
 
   return {
     ...promises,
-    kill: () => kill({ cause: "closed", detail: "closed" }),
-    async recognise(samples, language, signal) {
-      const id = nextId++
-      const answered = Promise.withResolvers<Answer>()
-      current = { id, settle: answered.resolve }
-      const warmUpMs = loaded?.warmUpMs ?? 0
-      const audioMs = msFromSamples(samples.length)
-      const deadlineMs = ANSWER_DEADLINE_MS + audioMs * ANSWER_DEADLINE_PER_AUDIO + warmUpMs * ANSWER_DEADLINE_PER_WARM_UP
-      const stops = [
-        clock.after(deadlineMs, () => kill({ cause: "timeout", detail: `gave no answer within ${Math.round(deadlineMs)} ms` })),
-      ]
-      const cancel = () => {
-        send({ type: "cancel", id })
-        const graceMs = Math.max(CANCEL_GRACE_MS, loaded?.startMs ?? 0)
-        stops.push(clock.after(graceMs, () => kill({ cause: "cancel", detail: "did not let go of a cancelled utterance" })))
-      }
-      send({ type: "recognise", id, samples: ownBuffer(samples), language })
-      if (signal.aborted) cancel()
-      signal.addEventListener("abort", cancel)
-      const answer = await answered.promise
-      signal.removeEventListener("abort", cancel)
-      for (const stop of stops) stop()
-      current = undefined
-      return answer
+    get piecesMax() {
+      return loaded?.piecesMax ?? 1
     },
+    kill: () => kill({ cause: "closed", detail: "closed" }),
+    async recognise(pieces, { onAnswer, patient = false }) {
+      if (gone) return false
+      const numbered = pieces.map((piece) => ({ ...piece, id: nextId++ }))
+      const deadlineMs = answerDeadlineMs(pieces)
+      send({ type: "recognise", pieces: numbered.map(({ signal: _, ...piece }) => ({ ...piece, samples: ownBuffer(piece.samples) })) })
+      inHand = takeInHand(numbered, {
+        clock,
+        deadlineMs,
+        graceMs: patient ? Number.POSITIVE_INFINITY : Math.max(CANCEL_GRACE_MS, loaded?.startMs ?? 0),
+        onAnswer,
+        onAbort: (id) => send({ type: "cancel", id }),
+        onStuck: (of) =>
+          kill(
+            of === "grace"
+              ? { cause: "cancel", detail: "did not let go of a cancelled utterance" }
+              : { cause: "timeout", detail: `gave no answer within ${Math.round(deadlineMs)} ms` },
+          ),
+      })
+      const allAnswered = await inHand.over
+      inHand = undefined
+      return allAnswered
+    },
+  }
+
+  function answerDeadlineMs(pieces: readonly PieceInHand[]): number {
+    const audioMs = msFromSamples(pieces.reduce((sum, { samples }) => sum + samples.length, 0))
+    const warmUpsMs = pieces.length * (loaded?.warmUpMs ?? 0)
+    return ANSWER_DEADLINE_MS + audioMs * ANSWER_DEADLINE_PER_AUDIO + warmUpsMs * ANSWER_DEADLINE_PER_WARM_UP
   }
 
   function spawn() {
@@ -141,6 +162,7 @@ export function startEngineProcess(init: Init, { command, env, clock, log }: Eng
         startMs: Math.round(loaded.startMs),
         loadMs: Math.round(message.loadMs),
         warmUpMs: Math.round(message.warmUpMs),
+        piecesMax: message.piecesMax,
       })
       ready.resolve(true)
     } else if (message.type === "failed" && message.id === null) {
@@ -148,8 +170,8 @@ export function startEngineProcess(init: Init, { command, env, clock, log }: Eng
     } else if (message.type === "grown") {
       log.info("engine process grew", { pid: child?.pid, megabytes: Math.round(message.bytes / 1e6) })
       grown.resolve()
-    } else if (message.id === current?.id) {
-      current.settle(message)
+    } else {
+      inHand?.answer(message)
     }
   }
 
@@ -169,6 +191,7 @@ export function startEngineProcess(init: Init, { command, env, clock, log }: Eng
 
   async function watchEnd(process: NonNullable<typeof child>) {
     await process.exited
+    gone = true
     startDeadline()
     const natural: Ending = process.signalCode
       ? { cause: "signal", detail: `died of ${process.signalCode}` }
@@ -177,7 +200,7 @@ export function startEngineProcess(init: Init, { command, env, clock, log }: Eng
     const fields = { pid: process.pid, cause: ending.cause, detail: ending.detail }
     ended.resolve(ending)
     ready.resolve(false)
-    current?.settle({ type: "gone" })
+    inHand?.lose()
     if (ending.cause === "closed") log.debug("engine process ended", fields)
     else log.warn("engine process ended", { ...fields, stderr: await stderr })
   }

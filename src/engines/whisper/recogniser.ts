@@ -2,37 +2,45 @@
  * From samples to segments, inside an engine process: the one door to everything that runs a Whisper. Refuses to know
  * processes, sockets, and how long audio is cut to pieces.
  */
-import { floatsFromSamples, msFromSamples, SAMPLE_RATE_HZ, samplesFromMs } from "../../audio/pcm.ts"
+import { floatsFromSamples, SAMPLE_RATE_HZ, samplesFromMs } from "../../audio/pcm.ts"
 import type { Segment } from "../../speech/transcript.ts"
-import type { Language } from "../engine.ts"
-import { type Decoded, decode, throwIfAborted } from "./decode.ts"
+import { EngineError, type Language } from "../engine.ts"
+import { batchesOf } from "./batches.ts"
+import { compressionRatio } from "./compression.ts"
+import { aborted, decode, type Row } from "./decode.ts"
+import { type Attempt, better, isDoubtful, TEMPERATURES } from "./fallback.ts"
+import type { Piece } from "./ipc.ts"
 import { type LoadedModel, type LoadOptions, loadModel } from "./load.ts"
 import { tokenCeiling } from "./loops.ts"
 import { createLogMel, HOP_SAMPLES } from "./mel.ts"
+import { createPrompter } from "./prompt.ts"
+import { segmentsOf } from "./segments.ts"
 import { languageOf } from "./tokens.ts"
+import type { TextWriter } from "./writer.ts"
 
 export type { ModelSource } from "./load.ts"
 
 export interface Recogniser {
+  /** How many pieces are worth being recognised together. */
+  readonly piecesMax: number
   /**
-   * The words of at most 28 s of audio, 16 kHz mono. `language` is ISO 639-1 or `auto`; one that the model does not know is
-   * detected instead. Rejects with an EngineError: `aborted` soon after `signal` aborts (80 ms with base), `unavailable` if the
-   * model fails.
+   * Tells of each piece once, as soon as it is known and in any order: its words, or an EngineError `aborted` soon after its signal
+   * aborts (80 ms with base), `unavailable` if the model fails. Settles when all are told of. One call at a time.
    */
-  recognise(samples: Int16Array, options: RecogniseOptions): Promise<Recognised>
+  recognise(pieces: readonly PieceToRecognise[], onAnswer: (index: number, answer: Recognised | EngineError) => void): Promise<void>
   /** Frees the model. Call it when nothing is running. */
   close(): Promise<void>
 }
 
-export interface RecogniseOptions {
-  readonly language: Language
+/** A language that the model does not know is detected instead. */
+export interface PieceToRecognise extends Omit<Piece, "id"> {
   readonly signal: AbortSignal
 }
 
 export interface Recognised {
   /** As told or as detected; null if there was too little audio to tell. */
   readonly language: string | null
-  readonly segments: Segment[]
+  readonly segments: readonly Segment[]
 }
 
 /** Less than this holds no word. */
@@ -49,52 +57,130 @@ export async function loadRecogniser(options: LoadOptions): Promise<Recogniser> 
   return createRecogniser(await loadModel(options))
 }
 
+/** A piece on its way to its words. */
+interface Task {
+  readonly piece: PieceToRecognise
+  readonly row: Row
+  /** What the encoder is given first. */
+  readonly frames: number
+  readonly answer: (answer: Recognised | EngineError) => void
+}
+
 /** Owns the model from here on. */
 export function createRecogniser(model: LoadedModel): Recogniser {
-  const logMel = createLogMel(model.sessions.bins)
+  const { sessions, vocabulary, textOf } = model
+  const heads = sessions.alignment?.heads ?? 0
+  const logMel = createLogMel(sessions.bins)
+  const promptOf = createPrompter({ loadTokenizer: model.loadTokenizer, vocabulary, maxTokens: sessions.maxTokens })
 
-  async function hear(samples: Float32Array, frames: number, language: string | null, signal: AbortSignal): Promise<Decoded> {
-    const { sessions, vocabulary } = model
-    const writer = await sessions.encode(logMel.features(samples, frames), frames)
+  return {
+    piecesMax: sessions.batchMax,
+    async recognise(pieces, onAnswer) {
+      const open = new Set(pieces.keys())
+      const answer = (index: number, told: Recognised | EngineError) => {
+        if (open.delete(index)) onAnswer(index, told)
+      }
+      try {
+        const tasks: Task[] = []
+        for (const [index, piece] of pieces.entries()) {
+          const told = languageToTell(piece.language)
+          if (piece.signal.aborted) answer(index, aborted())
+          else if (piece.samples.length < samplesFromMs(SHORTEST_MS)) answer(index, { language: told, segments: [] })
+          else tasks.push(await prepare(piece, told, (words) => answer(index, words)))
+        }
+        await recogniseAll(tasks)
+      } catch (error) {
+        if (!(error instanceof EngineError)) throw error
+        for (const index of open) answer(index, error)
+      }
+    },
+    close: () => model.close(),
+  }
+
+  async function prepare(piece: PieceToRecognise, language: string | null, answer: Task["answer"]): Promise<Task> {
+    const { samples, draft, signal } = piece
+    const row = { language, prompt: await promptOf(piece.prompt), ceiling: tokenCeiling(samples.length / SAMPLE_RATE_HZ), draft, signal }
+    return { piece, row, frames: framesFor(samples.length), answer }
+  }
+
+  /** Null: to be detected. */
+  function languageToTell(language: Language): string | null {
+    return language === "auto" && vocabulary.languages.size > 0 ? null : languageOf(vocabulary, language)
+  }
+
+  function framesFor(samples: number): number {
+    if (!sessions.shortContext) return FULL_FRAMES
+    const positions = Math.ceil((samples + samplesFromMs(SILENCE_MS)) / (HOP_SAMPLES * FRAMES_PER_POSITION))
+    return Math.min(FULL_FRAMES, positions * FRAMES_PER_POSITION)
+  }
+
+  async function recogniseAll(tasks: readonly Task[]): Promise<void> {
+    const doubtful: { task: Task; attempt: Attempt }[] = []
+    for (const batch of batchesOf(tasks, ({ row }) => row, sessions.batchMax)) {
+      await recogniseBatch(batch, (task, attempt) => {
+        if (isDoubtful(attempt) && task.piece.interim !== true) doubtful.push({ task, attempt })
+        else task.answer(recognised(task, attempt))
+      })
+    }
+    // Alone and last: what is known already does not wait for it.
+    for (const { task, attempt } of doubtful) await recogniseAgain(task, attempt)
+  }
+
+  async function recogniseBatch(batch: readonly Task[], onAttempt: (task: Task, attempt: Attempt) => void): Promise<void> {
+    for (const { row, answer } of batch) if (row.signal.aborted) answer(aborted())
+    const tasks = batch.filter(({ row }) => !row.signal.aborted)
+    if (tasks.length === 0) return
+    const writer = await encode(tasks.map(({ piece, frames }) => ({ samples: piece.samples, frames })))
     try {
-      const ceiling = tokenCeiling(samples.length / SAMPLE_RATE_HZ)
-      return await decode({ writer, vocabulary, language, ceiling, maxTokens: sessions.maxTokens, signal })
+      await attempt(writer, tasks, 0, onAttempt)
     } finally {
       writer.close()
     }
   }
 
-  return {
-    async recognise(samples, { language, signal }) {
-      throwIfAborted(signal)
-      const told = language === "auto" && model.vocabulary.languages.size > 0 ? null : languageOf(model.vocabulary, language)
-      if (samples.length < samplesFromMs(SHORTEST_MS)) return { language: told, segments: [] }
-      const floats = floatsFromSamples(samples)
-      const frames = framesFor(samples.length, model)
-      let heard = await hear(floats, frames, told, signal)
-      // The full context is what the model was trained on, and it loses its way there less often.
-      if (heard.stop !== "end" && frames < FULL_FRAMES) heard = better(heard, await hear(floats, FULL_FRAMES, heard.language, signal))
-      const segment: Segment = {
-        text: model.textOf(heard.tokens),
-        startMs: 0,
-        endMs: msFromSamples(samples.length),
-        avgLogprob: heard.avgLogprob,
-        noSpeechProb: heard.noSpeechProb,
+  /** Answers with the best of the first attempt and a few more, with all the context that the model was trained on. */
+  async function recogniseAgain(task: Task, first: Attempt): Promise<void> {
+    if (task.row.signal.aborted) return task.answer(aborted())
+    const row = { ...task.row, language: first.decoded.language }
+    let best = first
+    const writer = await encode([{ samples: task.piece.samples, frames: FULL_FRAMES }])
+    try {
+      for (const temperature of TEMPERATURES) {
+        if (!isDoubtful(best)) break
+        if (temperature === 0 && task.frames === FULL_FRAMES) continue
+        await attempt(writer, [{ ...task, row }], temperature, (_, again) => {
+          best = better(best, again)
+        })
       }
-      return { language: heard.language, segments: [segment] }
-    },
-    close: () => model.close(),
+    } finally {
+      writer.close()
+    }
+    task.answer(recognised(task, best))
   }
-}
 
-function framesFor(samples: number, { sessions }: LoadedModel): number {
-  if (!sessions.shortContext) return FULL_FRAMES
-  const positions = Math.ceil((samples + samplesFromMs(SILENCE_MS)) / (HOP_SAMPLES * FRAMES_PER_POSITION))
-  return Math.min(FULL_FRAMES, positions * FRAMES_PER_POSITION)
-}
+  /** The pieces decoded once; of those whose callers are gone, only these are told. */
+  function attempt(
+    writer: TextWriter,
+    tasks: readonly Task[],
+    temperature: number,
+    onAttempt: (task: Task, attempt: Attempt) => void,
+  ): Promise<void> {
+    const rows = tasks.map(({ row }) => row)
+    const attention = heads > 0 && tasks.some(({ piece }) => piece.words)
+    return decode({ writer, vocabulary, rows, maxTokens: sessions.maxTokens, temperature, attention }, (index, outcome) => {
+      const task = tasks[index]
+      if (task === undefined) return
+      if (outcome instanceof EngineError) return task.answer(outcome)
+      const text = textOf(outcome.tokens)
+      onAttempt(task, { decoded: outcome, text, compressionRatio: compressionRatio(text), temperature })
+    })
+  }
 
-/** A text that ended by itself before one that was stopped: a loop is sure of its words, so the logprob alone would keep it. */
-function better(one: Decoded, other: Decoded): Decoded {
-  if ((one.stop === "end") !== (other.stop === "end")) return one.stop === "end" ? one : other
-  return one.avgLogprob >= other.avgLogprob ? one : other
+  function recognised({ piece: { samples, words } }: Task, attempt: Attempt): Recognised {
+    return { language: attempt.decoded.language, segments: segmentsOf(attempt, { samples, words, heads, textOf }) }
+  }
+
+  function encode(heard: readonly { samples: Int16Array; frames: number }[]): Promise<TextWriter> {
+    return sessions.encode(heard.map(({ samples, frames }) => ({ features: logMel.features(floatsFromSamples(samples), frames), frames })))
+  }
 }

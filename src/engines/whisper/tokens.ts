@@ -15,6 +15,7 @@ const generationConfig = z.object({
   decoder_start_token_id: token,
   eos_token_id: token,
   no_timestamps_token_id: token,
+  prev_sot_token_id: token.nullish(),
   suppress_tokens: tokenList,
   begin_suppress_tokens: tokenList,
   lang_to_id: z.record(z.string(), token).nullish(),
@@ -25,6 +26,8 @@ export interface Vocabulary {
   readonly startOfTranscript: number
   readonly endOfText: number
   readonly noSpeech: number
+  /** Stands before a prompt, which stands before `startOfTranscript`. */
+  readonly startOfPrevious: number
   /** ISO 639-1 (a few longer codes) to its token; empty in a model that knows only English. */
   readonly languages: ReadonlyMap<string, number>
   /** The tokens after `startOfTranscript`. `language` is a key of `languages`; ignored by a model that knows only English. */
@@ -53,6 +56,8 @@ export function readVocabulary(source: unknown): Vocabulary {
     endOfText: config.eos_token_id,
     // Every vocabulary of Whisper ends with: no speech, no timestamps, then the timestamps.
     noSpeech: config.no_timestamps_token_id - 1,
+    // And before them: the start of the previous text. Exports from before 2023 do not name it.
+    startOfPrevious: config.prev_sot_token_id ?? config.no_timestamps_token_id - 2,
     languages,
     promptFor(language) {
       const id = languages.get(language)

@@ -10,7 +10,8 @@ export interface TextWriter {
    * For each utterance the likeliest tokens after its text, one after another: at least one, at most `most`, the same number for
    * all; what stands behind an end of text means nothing. Texts MUST be one for each utterance and of one length. Those of one
    * writer MUST go on from each other: each starts with the one before and what was written to it (or anything, behind its end of
-   * text), or some of that. Rejects with an EngineError `unavailable` if the model fails.
+   * text), or some of that; or all go back to the texts of the first call, to be written anew. Rejects with an EngineError
+   * `unavailable` if the model fails.
    */
   write(texts: readonly (readonly number[])[], options: WriteOptions): Promise<readonly Written[]>
   /** Frees what was heard. Idempotent. */
@@ -28,8 +29,13 @@ export interface WriteOptions {
    * tokens that agree and the one that follows them, the same tokens that it would have written without. May be ignored.
    */
   readonly draft?: readonly number[] | undefined
-  /** 0 or absent: the likeliest token. Above: drawn at random, the flatter the higher. */
+  /**
+   * 0 or absent: the likeliest token. Above: drawn at random, the flatter the higher; but the same calls on another writer that
+   * heard the same MUST draw the same.
+   */
   readonly temperature?: number | undefined
+  /** Where in the texts the transcript starts, the index of that token: 0 if absent, later if a prompt stands before it. */
+  readonly start?: number | undefined
   /** Whether `Written.attention` is wanted. */
   readonly attention?: boolean | undefined
 }
@@ -41,7 +47,7 @@ export interface Written {
   readonly tokens: readonly number[]
   /** Of each: natural log of its probability among the tokens that were allowed, at temperature 0. */
   readonly logprobs: readonly number[]
-  /** Probability of the no-speech token, among all, after the first token of the text; of the first text only. */
+  /** Probability of the no-speech token, among all, after the token at `WriteOptions.start`; of the first text only. */
   readonly noSpeechProb: number
   /**
    * Where the decoder listened when it wrote each token: for each a row of `heads × positions`, head after head, of the model's

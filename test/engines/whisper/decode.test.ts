@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test"
-import { type Decoded, decode } from "../../../src/engines/whisper/decode.ts"
+import { EngineError } from "../../../src/engines/engine.ts"
+import { type Decoded, type DecodeOptions, decode, type Row } from "../../../src/engines/whisper/decode.ts"
+import type { WhisperSessions } from "../../../src/engines/whisper/sessions.ts"
 import {
   BLANK,
   END,
@@ -7,7 +9,6 @@ import {
   FRENCH,
   NO_SPEECH,
   NO_TIMESTAMPS,
-  type ScriptedSessions,
   START,
   scriptedSessions,
   smallVocabulary,
@@ -16,22 +17,30 @@ import {
 
 const PROMPT = [START, ENGLISH, TRANSCRIBE, NO_TIMESTAMPS]
 
-interface Told {
-  language?: string | null
-  ceiling?: number
-  signal?: AbortSignal
-}
+const row: Row = { language: "en", prompt: [], ceiling: 100, draft: null, signal: new AbortController().signal }
 
-async function decoded(
-  sessions: ScriptedSessions,
-  { language = "en", ceiling = 100, signal = new AbortController().signal }: Told = {},
-): Promise<Decoded> {
-  const writer = await sessions.encode(new Float32Array(0), 100)
+/** The outcomes of rows that are decoded together, in their order. */
+async function outcomes(sessions: WhisperSessions, rows: readonly Partial<Row>[], told: Partial<DecodeOptions> = {}) {
+  const writer = await sessions.encode(rows.map(() => ({ features: new Float32Array(0), frames: 100 })))
+  const ended: (Decoded | EngineError)[] = []
+  const order: number[] = []
   try {
-    return await decode({ writer, vocabulary: smallVocabulary, language, ceiling, maxTokens: sessions.maxTokens, signal })
+    const options = { writer, vocabulary: smallVocabulary, maxTokens: sessions.maxTokens, temperature: 0, attention: false, ...told }
+    await decode({ ...options, rows: rows.map((one) => ({ ...row, ...one })) }, (index, outcome) => {
+      order.push(index)
+      ended[index] = outcome
+    })
   } finally {
     writer.close()
   }
+  expect(order.toSorted()).toEqual([...rows.keys()])
+  return { ended, order }
+}
+
+async function decoded(sessions: WhisperSessions, told: Partial<Row> = {}, options: Partial<DecodeOptions> = {}): Promise<Decoded> {
+  const [outcome] = (await outcomes(sessions, [told], options)).ended
+  if (outcome === undefined || outcome instanceof EngineError) throw outcome ?? new Error("no outcome")
+  return outcome
 }
 
 describe("decoding", () => {

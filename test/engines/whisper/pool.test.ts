@@ -5,8 +5,8 @@ import { join } from "node:path"
 import { realClock } from "../../../src/clock.ts"
 import { EngineError } from "../../../src/engines/engine.ts"
 import type { Init } from "../../../src/engines/whisper/ipc.ts"
-import { createPool, type Pool, type PoolOptions } from "../../../src/engines/whisper/pool.ts"
-import { engineRestarts } from "../../../src/metrics.ts"
+import { createPool, type PieceToRecognise, type Pool, type PoolOptions } from "../../../src/engines/whisper/pool.ts"
+import { engineRestarts, interimsDropped } from "../../../src/metrics.ts"
 import { handClock } from "../../support/clock.ts"
 import { tapLog } from "../../support/log.ts"
 
@@ -29,11 +29,15 @@ afterEach(async () => {
   }
 })
 
-function open({ load = "ok", ...options }: Partial<PoolOptions> & { load?: string } = {}) {
+const piece = (language: string, samples = second, more: Partial<PieceToRecognise> = {}): PieceToRecognise => {
+  return { samples, language, prompt: "", words: false, draft: null, urgency: "short", ...more }
+}
+
+function open({ load = "ok", piecesMax = 1, ...options }: Partial<PoolOptions> & { load?: string; piecesMax?: number } = {}) {
   const tap = tapLog()
   const clock = handClock()
   const dir = mkdtempSync(join(tmpdir(), "scripted-"))
-  const env = { PATH: process.env.PATH, SCRIPT_DIR: dir, SCRIPT_LOAD: load }
+  const env = { PATH: process.env.PATH, SCRIPT_DIR: dir, SCRIPT_LOAD: load, SCRIPT_PIECES_MAX: String(piecesMax) }
   const pool = createPool({
     init: Promise.resolve(init),
     engines: 1,
@@ -45,7 +49,7 @@ function open({ load = "ok", ...options }: Partial<PoolOptions> & { load?: strin
   })
   opened.push({ pool, dir })
   const say = async (language: string, samples = second, signal = never) => {
-    const { segments } = await pool.recognise(samples, language, signal)
+    const { segments } = await pool.recognise(piece(language, samples), signal)
     return segments.map(({ text }) => text.trim()).join(" ")
   }
   return { pool, clock, tap, say }
@@ -59,6 +63,20 @@ async function failure(promise: Promise<unknown>): Promise<EngineError> {
   )
   expect(error).toBeInstanceOf(EngineError)
   return error
+}
+
+/** Has the only engine work on something until it is let go. */
+function occupy(pool: Pool, more: Partial<PieceToRecognise> = {}) {
+  const stop = new AbortController()
+  const held = failure(pool.recognise(piece("until cancelled", second, more), stop.signal))
+  return async () => {
+    stop.abort()
+    await held
+  }
+}
+
+async function dropped(reason: string) {
+  return (await interimsDropped.get()).values.find(({ labels }) => labels.reason === reason)?.value ?? 0
 }
 
 function isAlive(pid: unknown) {
@@ -90,7 +108,7 @@ describe("work", () => {
   test("two engines work at once", async () => {
     const { pool, say } = open({ engines: 2 })
     const stop = new AbortController()
-    const held = failure(pool.recognise(second, "until cancelled", stop.signal))
+    const held = failure(pool.recognise(piece("until cancelled"), stop.signal))
     expect(await say("echo")).toBe("0")
     stop.abort()
     await held
@@ -103,13 +121,193 @@ describe("work", () => {
 
   test("a failure that the engine names is the caller's, and the engine goes on", async () => {
     const { pool, say, tap } = open()
-    expect(await failure(pool.recognise(second, "fail", never))).toMatchObject({ code: "unavailable", message: "cannot" })
+    expect(await failure(pool.recognise(piece("fail"), never))).toMatchObject({ code: "unavailable", message: "cannot" })
     expect(await say("echo")).toBe("0")
     expect(tap.lines.filter(({ event }) => event === ENDED)).toEqual([])
   })
 
   test("the opt-out of telemetry is in the engine's real environment", async () => {
     expect(await open().say("telemetry")).toBe("1")
+  })
+})
+
+describe("several at once", () => {
+  test("what waited for a busy engine is heard together, each with its own answer", async () => {
+    const { pool, say } = open({ piecesMax: 3 })
+    await pool.ready()
+    const release = occupy(pool)
+    const said = Promise.all([say("company"), say("echo", new Int16Array(160).fill(7)), say("company"), say("company")])
+    await release()
+    expect(await said).toEqual(["3", "7", "3", "1"])
+  })
+
+  test("what has a prompt or a draft of its own is heard alone", async () => {
+    const { pool, say } = open({ piecesMax: 3 })
+    await pool.ready()
+    const release = occupy(pool)
+    const request = { prompt: "Ada", words: true, draft: { tokens: [1], fixed: 0 } }
+    const alone = pool.recognise(piece("request", second, request), never)
+    const others = Promise.all([say("company"), say("company")])
+    await release()
+    expect((await alone).segments[0]?.text).toBe(` ${JSON.stringify({ prompt: "Ada", words: true, interim: false, draft: request.draft })}`)
+    expect(await others).toEqual(["2", "2"])
+  })
+
+  test("one that brings the engine down does not take its company with it", async () => {
+    const { pool, say, clock, tap } = open({ piecesMax: 3 })
+    await pool.ready()
+    const release = occupy(pool)
+    const before = say("company")
+    const poison = failure(pool.recognise(piece("die"), never))
+    const behind = say("company")
+    await release()
+    expect(await before).toBe("3")
+    expect((await poison).message).toContain("2 engine processes failed on it")
+    await tap.seen(BACKS_OFF)
+    await clock.advance(250)
+    expect(await behind).toBe("1")
+  })
+
+  test("one given up lets the other be heard to its end", async () => {
+    const { pool, say, tap } = open({ piecesMax: 2 })
+    await pool.ready()
+    const release = occupy(pool)
+    const stop = new AbortController()
+    const gone = failure(pool.recognise(piece("until cancelled"), stop.signal))
+    const stays = say("company")
+    await release()
+    expect(await stays).toBe("2")
+    stop.abort()
+    expect((await gone).code).toBe("aborted")
+    expect(await say("pid")).toBe(String((await tap.seen(READY)).pid))
+  })
+
+  test("an engine that holds on to them is killed once nobody waits for any, not before", async () => {
+    const { pool, say, clock, tap } = open({ piecesMax: 3 })
+    await pool.ready()
+    const release = occupy(pool)
+    const stops = [new AbortController(), new AbortController()]
+    const outcomes = stops.map(({ signal }) => failure(pool.recognise(piece("hang"), signal)))
+    const begun = say("company")
+    await release()
+    expect(await begun).toBe("3")
+    stops[0]?.abort()
+    await clock.advance(5_000)
+    expect(tap.lines.filter(({ event }) => event === ENDED)).toEqual([])
+    stops[1]?.abort()
+    await clock.advance(500)
+    expect(await tap.seen(ENDED)).toMatchObject({ cause: "cancel" })
+    for (const outcome of outcomes) expect((await outcome).code).toBe("aborted")
+  })
+
+  test("they have the time of all of them", async () => {
+    const { pool, say, clock, tap } = open({ piecesMax: 3 })
+    await pool.ready()
+    const release = occupy(pool)
+    const outcomes = [1, 2].map(() => failure(pool.recognise(piece("hang"), never)))
+    const begun = say("company")
+    await release()
+    expect(await begun).toBe("3")
+    // 10 s, and for each twice its second of audio and ten times the warm-up of 100 ms.
+    await clock.advance(18_999)
+    expect(tap.lines.filter(({ event }) => event === ENDED)).toEqual([])
+    await clock.advance(1)
+    expect(await tap.seen(ENDED)).toMatchObject({ cause: "timeout" })
+    await pool.close()
+    for (const outcome of outcomes) expect((await outcome).code).toBe("aborted")
+  })
+})
+
+describe("interims", () => {
+  const interim = { urgency: "interim" } as const
+
+  test("wait for everything else", async () => {
+    const { pool } = open()
+    await pool.ready()
+    const release = occupy(pool)
+    const done: string[] = []
+    const all = (["interim", "long", "short"] as const).map((urgency) =>
+      pool.recognise(piece("echo", second, { urgency }), never).then(() => done.push(urgency)),
+    )
+    await release()
+    await Promise.all(all)
+    expect(done).toEqual(["short", "long", "interim"])
+  })
+
+  test("make room at once for what is finished; their engine lives on", async () => {
+    const before = await dropped("preempted")
+    const { pool, say, tap } = open()
+    await pool.ready()
+    const heard = failure(pool.recognise(piece("until cancelled", second, interim), never))
+    expect(await say("pid")).toBe(String((await tap.seen(READY)).pid))
+    expect(await heard).toMatchObject({ code: "overloaded", retryable: true })
+    expect(await dropped("preempted")).toBe(before + 1)
+  })
+
+  test("make room for one only, where one waits, and none where an engine is idle", async () => {
+    const { pool, say, tap } = open({ engines: 2 })
+    await tap.seen(READY, 2)
+    await turn()
+    const stop = new AbortController()
+    const hear = () => failure(pool.recognise(piece("until cancelled", second, interim), stop.signal))
+    const interims = [hear()]
+    expect(await say("echo")).toBe("0")
+    interims.push(hear())
+    expect(await say("echo")).toBe("0")
+    stop.abort()
+    const codes = (await Promise.all(interims)).map(({ code }) => code)
+    expect(codes.toSorted()).toEqual(["aborted", "overloaded"])
+  })
+
+  test("do not make room for a piece of a long utterance", async () => {
+    const { pool } = open()
+    await pool.ready()
+    const stop = new AbortController()
+    const heard = failure(pool.recognise(piece("until cancelled", second, interim), stop.signal))
+    const long = pool.recognise(piece("echo", second, { urgency: "long" }), never)
+    await turn()
+    stop.abort()
+    expect((await heard).code).toBe("aborted")
+    expect((await long).segments).toHaveLength(1)
+  })
+
+  test("never cost an engine its life by being given up", async () => {
+    const { pool, say, clock, tap } = open()
+    await pool.ready()
+    const heard = failure(pool.recognise(piece("hang", second, interim), never))
+    const waits = say("pid")
+    expect((await heard).code).toBe("overloaded")
+    await clock.advance(12_999)
+    expect(tap.lines.filter(({ event }) => event === ENDED)).toEqual([])
+    await clock.advance(1)
+    expect(await tap.seen(ENDED)).toMatchObject({ cause: "timeout" })
+    expect(await waits).toBe(String((await tap.seen(READY, 2)).pid))
+  })
+
+  test("are refused when four wait for each engine", async () => {
+    const before = await dropped("ceiling")
+    const { pool } = open()
+    await pool.ready()
+    const release = occupy(pool)
+    const waiting = [1, 2, 3, 4].map(() => pool.recognise(piece("echo", second, interim), never))
+    expect(await failure(pool.recognise(piece("echo", second, interim), never))).toMatchObject({ code: "overloaded", retryable: true })
+    expect(await dropped("ceiling")).toBe(before + 1)
+    await release()
+    expect(await Promise.all(waiting)).toHaveLength(4)
+  })
+
+  test("leave the queue when nobody waits for them any more", async () => {
+    const before = await dropped("stale")
+    const { pool, say } = open()
+    await pool.ready()
+    const release = occupy(pool)
+    const stop = new AbortController()
+    const stale = failure(pool.recognise(piece("die", second, interim), stop.signal))
+    stop.abort()
+    expect((await stale).code).toBe("aborted")
+    expect(await dropped("stale")).toBe(before + 1)
+    await release()
+    expect(await say("echo")).toBe("0")
   })
 })
 
@@ -124,7 +322,7 @@ describe("an engine dies", () => {
 
   test("a piece that brings down two engines fails by name; the one behind it does not", async () => {
     const { pool, say, clock, tap } = open()
-    const poison = failure(pool.recognise(second, "die", never))
+    const poison = failure(pool.recognise(piece("die"), never))
     const behind = say("echo")
     const error = await poison
     expect(error.code).toBe("unavailable")
@@ -144,7 +342,7 @@ describe("an engine dies", () => {
 
   test("what it last wrote on stderr is logged, and no more than that", async () => {
     const { pool, tap } = open()
-    await failure(pool.recognise(second, "exit", never))
+    await failure(pool.recognise(piece("exit"), never))
     const line = await tap.seen(ENDED)
     expect(line).toMatchObject({ cause: "exit", detail: "left with exit code 3" })
     expect(String(line.stderr)).toEndWith("the last line")
@@ -190,7 +388,7 @@ describe("an engine grows too heavy", () => {
     const { pool, say, tap } = open()
     const old = await say("grow")
     const stop = new AbortController()
-    const held = failure(pool.recognise(second, "until cancelled", stop.signal))
+    const held = failure(pool.recognise(piece("until cancelled"), stop.signal))
     await tap.seen(READY, 2)
     expect(isAlive(old)).toBe(true)
     stop.abort()
@@ -219,7 +417,7 @@ describe("an engine is stuck", () => {
   test("it is killed at its deadline; after the second time the piece fails with timeout", async () => {
     const { pool, clock, tap } = open()
     await pool.ready()
-    const outcome = failure(pool.recognise(second, "hang", never))
+    const outcome = failure(pool.recognise(piece("hang"), never))
     await turn()
     // 10 s, twice the second of audio, ten times the warm-up of 100 ms.
     await clock.advance(12_999)
@@ -252,7 +450,7 @@ describe("a caller gives up", () => {
     const { pool, say, tap } = open()
     await pool.ready()
     const stop = new AbortController()
-    const outcome = failure(pool.recognise(second, "until cancelled", stop.signal))
+    const outcome = failure(pool.recognise(piece("until cancelled"), stop.signal))
     stop.abort()
     expect((await outcome).code).toBe("aborted")
     expect(await say("pid")).toBe(String((await tap.seen(READY)).pid))
@@ -262,7 +460,7 @@ describe("a caller gives up", () => {
     const { pool, say, clock, tap } = open()
     await pool.ready()
     const stop = new AbortController()
-    const outcome = failure(pool.recognise(second, "hang", stop.signal))
+    const outcome = failure(pool.recognise(piece("hang"), stop.signal))
     const behind = say("pid")
     await turn()
     stop.abort()
@@ -278,8 +476,8 @@ describe("a caller gives up", () => {
     const { pool, say, tap } = open()
     await pool.ready()
     const [holding, waiting] = [new AbortController(), new AbortController()]
-    const held = failure(pool.recognise(second, "until cancelled", holding.signal))
-    const outcome = failure(pool.recognise(second, "die", waiting.signal))
+    const held = failure(pool.recognise(piece("until cancelled"), holding.signal))
+    const outcome = failure(pool.recognise(piece("die"), waiting.signal))
     waiting.abort()
     expect((await outcome).code).toBe("aborted")
     holding.abort()
@@ -289,17 +487,17 @@ describe("a caller gives up", () => {
   })
 
   test("before asking", async () => {
-    expect((await failure(open().pool.recognise(second, "echo", AbortSignal.abort()))).code).toBe("aborted")
+    expect((await failure(open().pool.recognise(piece("echo"), AbortSignal.abort()))).code).toBe("aborted")
   })
 })
 
 describe("loading", () => {
   test("an engine that says it cannot load is not started again, and its line is what callers hear", async () => {
     const { pool, clock, tap } = open({ load: "refuse", engines: 2 })
-    const early = failure(pool.recognise(second, "echo", never))
+    const early = failure(pool.recognise(piece("echo"), never))
     expect(await failure(pool.ready())).toMatchObject({ code: "unavailable", message: "the model is not there" })
     expect((await early).message).toBe("the model is not there")
-    expect((await failure(pool.recognise(second, "echo", never))).message).toBe("the model is not there")
+    expect((await failure(pool.recognise(piece("echo"), never))).message).toBe("the model is not there")
     await clock.advance(60_000)
     expect(tap.lines.filter(({ event }) => event === ENDED)).toHaveLength(2)
     expect(clock.waiting).toBe(0)
@@ -340,7 +538,7 @@ describe("loading", () => {
   test("a model that never comes is the failure of everything", async () => {
     const model = Promise.withResolvers<Init>()
     const { pool } = open({ init: model.promise })
-    const outcomes = [failure(pool.ready()), failure(pool.recognise(second, "echo", never))]
+    const outcomes = [failure(pool.ready()), failure(pool.recognise(piece("echo"), never))]
     model.reject(new EngineError("unavailable", "no such model"))
     for (const outcome of outcomes) expect((await outcome).message).toBe("no such model")
     expect((await failure(pool.ready())).message).toBe("no such model")
@@ -351,12 +549,12 @@ describe("closing", () => {
   test("ends what runs and what waits, every process and every timer; twice is once", async () => {
     const { pool, clock, tap } = open({ engines: 2 })
     await Promise.all([tap.seen(READY), tap.seen(READY, 2)])
-    const outcomes = [1, 2, 3].map(() => failure(pool.recognise(second, "hang", never)))
+    const outcomes = [1, 2, 3].map(() => failure(pool.recognise(piece("hang"), never)))
     await Promise.all([pool.close(), pool.close()])
     for (const outcome of outcomes) expect((await outcome).code).toBe("aborted")
     for (const { pid } of tap.lines.filter(({ event }) => event === READY)) expect(isAlive(pid)).toBe(false)
     expect(clock.waiting).toBe(0)
-    expect((await failure(pool.recognise(second, "echo", never))).code).toBe("aborted")
+    expect((await failure(pool.recognise(piece("echo"), never))).code).toBe("aborted")
     expect((await failure(pool.ready())).code).toBe("aborted")
   })
 

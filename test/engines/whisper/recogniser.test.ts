@@ -6,18 +6,16 @@ import { Glob } from "bun"
 import { SAMPLE_RATE_HZ } from "../../../src/audio/pcm.ts"
 import { prepareOrt } from "../../../src/binary/native.ts"
 import type { EngineError } from "../../../src/engines/engine.ts"
-import { createRecogniser, loadRecogniser, type Recognised, type Recogniser } from "../../../src/engines/whisper/recogniser.ts"
+import { loadRecogniser, type Recognised, type Recogniser } from "../../../src/engines/whisper/recogniser.ts"
 import { whisperSilence } from "../../../src/engines/whisper/silence.ts"
 import { joinTexts, withoutSilence } from "../../../src/speech/transcript.ts"
 import manifest from "../../fixtures/speech/manifest.json"
 import { clip, words } from "../../support/clips.ts"
-import { END, type Likely, type Script, scriptedSessions, smallVocabulary } from "../../support/scripted-whisper.ts"
+import { recognise } from "../../support/recognising.ts"
 
 const WEIGHTS = join(import.meta.dir, "../../../src/engines/whisper/weights/whisper-base")
 const LOAD_LIMIT_MS = 30_000
 const NO_SPEECH_THRESHOLD = 0.7
-
-const never = new AbortController().signal
 
 /** Clips that the model writes word for word. */
 const CLEAR_CLIPS = [
@@ -84,7 +82,7 @@ describe("the embedded model", () => {
 
   test("writes clear speech word for word", async () => {
     for (const id of CLEAR_CLIPS) {
-      expect(textOf(await recogniser.recognise(await clip(id), { language: "en", signal: never }))).toBe(referenceOf(id))
+      expect(textOf(await recognise(recogniser, await clip(id)))).toBe(referenceOf(id))
     }
   })
 
@@ -92,7 +90,7 @@ describe("the embedded model", () => {
     let errors = 0
     let total = 0
     for (const { id } of manifest.filter(({ lang }) => lang === "en")) {
-      const heard = textOf(await recogniser.recognise(await clip(id), { language: "en", signal: never }))
+      const heard = textOf(await recognise(recogniser, await clip(id)))
       const reference = referenceOf(id).split(" ")
       errors += wordErrors(reference, heard.split(" "))
       total += reference.length
@@ -111,7 +109,7 @@ describe("the embedded model", () => {
     expect(clips.map(({ lang }) => lang).toSorted()).toEqual(Object.keys(expected))
     let errors = 0
     for (const { id, lang } of clips) {
-      const recognised = await recogniser.recognise(await clip(id), { language: "auto", signal: never })
+      const recognised = await recognise(recogniser, await clip(id), { language: "auto" })
       expect(recognised.language).toBe(lang)
       errors += wordErrors((expected[lang] ?? "").split(" "), textOf(recognised).split(" "))
     }
@@ -120,7 +118,7 @@ describe("the embedded model", () => {
   })
 
   test("detects the language if it does not know the one it was told", async () => {
-    expect(await recogniser.recognise(await clip("ast_fr_conf-nonextended"), { language: "tlh", signal: never })).toMatchObject({
+    expect(await recognise(recogniser, await clip("ast_fr_conf-nonextended"), { language: "tlh" })).toMatchObject({
       language: "fr",
     })
   })
@@ -128,20 +126,20 @@ describe("the embedded model", () => {
   test("writes nothing over noise, hum and a ringing tone", async () => {
     const heard: Record<string, string> = {}
     for (const [name, sound] of Object.entries(SOUNDS)) {
-      heard[name] = textOf(await recogniser.recognise(sound(3 * SAMPLE_RATE_HZ), { language: "en", signal: never }))
+      heard[name] = textOf(await recognise(recogniser, sound(3 * SAMPLE_RATE_HZ)))
     }
     expect(heard).toEqual({ noise: "", hum: "", ringing: "" })
   })
 
   test("gives silence a no-speech probability that keeps it silent", async () => {
-    const recognised = await recogniser.recognise(await clip("ns_silence_0.4s"), { language: "en", signal: never })
+    const recognised = await recognise(recogniser, await clip("ns_silence_0.4s"))
     expect(recognised.segments[0]?.noSpeechProb).toBeGreaterThan(NO_SPEECH_THRESHOLD)
     expect(textOf(recognised)).toBe("")
   })
 
   test("gives speech a low no-speech probability, trust in its words, and the times of the clip", async () => {
     const samples = await clip("arctic_a0009")
-    const { segments } = await recogniser.recognise(samples, { language: "en", signal: never })
+    const { segments } = await recognise(recogniser, samples)
     expect(segments).toHaveLength(1)
     expect(segments[0]).toMatchObject({ startMs: 0, endMs: Math.round(samples.length / 16) })
     expect(segments[0]?.noSpeechProb).toBeLessThan(0.1)
@@ -150,14 +148,14 @@ describe("the embedded model", () => {
 
   test("finds no word in less than a tenth of a second", async () => {
     const click = (await clip("arctic_a0009")).subarray(8000, 9599)
-    expect(await recogniser.recognise(click, { language: "en", signal: never })).toEqual({ language: "en", segments: [] })
-    expect(await recogniser.recognise(new Int16Array(0), { language: "auto", signal: never })).toEqual({ language: null, segments: [] })
+    expect(await recognise(recogniser, click)).toEqual({ language: "en", segments: [] })
+    expect(await recognise(recogniser, new Int16Array(0), { language: "auto" })).toEqual({ language: null, segments: [] })
   })
 
   test("goes on in the words where it stopped to listen for an abort", async () => {
     const end = "arctic_a0009"
     const long = Int16Array.from([...(await clip(LONG_CLIPS[0])), ...(await clip(LONG_CLIPS[1])), ...(await clip(end))])
-    const heard = textOf(await recogniser.recognise(long, { language: "en", signal: never }))
+    const heard = textOf(await recognise(recogniser, long))
     expect(heard).toContain(referenceOf(LONG_CLIPS[1]))
     expect(heard).toEndWith(referenceOf(end))
   })
@@ -166,12 +164,12 @@ describe("the embedded model", () => {
     const samples = await clip("arctic_a0009")
     const long = Int16Array.from([...(await clip(LONG_CLIPS[0])), ...(await clip(LONG_CLIPS[1])), ...samples])
     const controller = new AbortController()
-    const running = recogniser.recognise(long, { language: "en", signal: controller.signal })
+    const running = recognise(recogniser, long, { signal: controller.signal })
     // Comes only if the event loop turns before the last token.
     setImmediate(() => controller.abort())
     await expect(running).rejects.toMatchObject({ name: "EngineError", code: "aborted" })
-    await expect(recogniser.recognise(samples, { language: "en", signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "aborted" })
-    expect(textOf(await recogniser.recognise(samples, { language: "en", signal: never }))).toBe(referenceOf("arctic_a0009"))
+    await expect(recognise(recogniser, samples, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "aborted" })
+    expect(textOf(await recognise(recogniser, samples))).toBe(referenceOf("arctic_a0009"))
   })
 })
 
@@ -204,9 +202,7 @@ describe("loading a model", () => {
     for (const file of new Glob("**/*.{json,onnx,onnx_data}").scanSync(WEIGHTS))
       files.set(file, await Bun.file(join(WEIGHTS, file)).bytes())
     const recogniser = await loadRecogniser({ source: { kind: "memory", files }, threads: 1, arena: false })
-    expect(textOf(await recogniser.recognise(await clip("arctic_a0009"), { language: "en", signal: never }))).toBe(
-      referenceOf("arctic_a0009"),
-    )
+    expect(textOf(await recognise(recogniser, await clip("arctic_a0009")))).toBe(referenceOf("arctic_a0009"))
     await recogniser.close()
   }, 30_000)
 
@@ -235,9 +231,7 @@ describe("loading a model", () => {
       await rename(join(path, "onnx/decoder_model_merged_quantized.onnx"), join(path, `onnx/decoder_model_merged${suffix}.onnx`))
       await symlink(join(WEIGHTS, "onnx/encoder_model_quantized.onnx"), join(path, `onnx/encoder_model${suffix}.onnx`))
       const recogniser = await loading(path)
-      expect(textOf(await recogniser.recognise(await clip("arctic_a0009"), { language: "en", signal: never }))).toBe(
-        referenceOf("arctic_a0009"),
-      )
+      expect(textOf(await recognise(recogniser, await clip("arctic_a0009")))).toBe(referenceOf("arctic_a0009"))
       await recogniser.close()
     }
   }, 30_000)
@@ -259,53 +253,4 @@ describe("loading a model", () => {
       expect(error?.message).not.toContain("\n")
     }
   }, 30_000)
-})
-
-describe("context", () => {
-  const second = new Int16Array(16_000)
-  const SHORT_FRAMES = 170
-
-  function scripted(script: Script) {
-    const sessions = scriptedSessions(script)
-    const model = { sessions, vocabulary: smallVocabulary, textOf: (tokens: readonly number[]) => tokens.join(" "), async close() {} }
-    return { sessions, recogniser: createRecogniser(model) }
-  }
-  const recognised = async (recogniser: Recogniser) => (await recogniser.recognise(second, { language: "en", signal: never })).segments[0]
-  const PROMPT_TOKENS = 4
-  const saying =
-    (...tokens: number[]) =>
-    (text: readonly number[], probability = 0.9): Likely => ({ [tokens[text.length - PROMPT_TOKENS] ?? END]: probability })
-  const looping = (text: readonly number[]): Likely => ({ [3 + (text.length % 2)]: 0.99 })
-
-  test("is the utterance and 0.7 s, where the model can do with that", async () => {
-    const { sessions, recogniser } = scripted({ next: saying(1, 2) })
-    expect(await recognised(recogniser)).toMatchObject({ text: "1 2" })
-    expect(sessions.encodedFrames).toEqual([SHORT_FRAMES])
-  })
-
-  test("is the full 30 s for every other model", async () => {
-    const { sessions, recogniser } = scripted({ next: saying(1, 2), shortContext: false })
-    await recognised(recogniser)
-    expect(sessions.encodedFrames).toEqual([3000])
-  })
-
-  test("grows to the full 30 s when the text loops in the short one, however sure the loop is of itself", async () => {
-    const { sessions, recogniser } = scripted({
-      next: (text, frames) => (frames === SHORT_FRAMES ? looping(text) : saying(1, 2)(text, 0.5)),
-    })
-    expect(await recognised(recogniser)).toMatchObject({ text: "1 2" })
-    expect(sessions.encodedFrames).toEqual([SHORT_FRAMES, 3000])
-    expect(sessions.open()).toBe(0)
-  })
-
-  test("is not even encoded for a caller who has gone", async () => {
-    const { sessions, recogniser } = scripted({ next: saying(1, 2) })
-    await expect(recogniser.recognise(second, { language: "en", signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "aborted" })
-    expect(sessions.encodedFrames).toEqual([])
-  })
-
-  test("of a text that loops in both, keeps one round", async () => {
-    const { recogniser } = scripted({ next: looping })
-    expect(await recognised(recogniser)).toMatchObject({ text: "3 4" })
-  })
 })

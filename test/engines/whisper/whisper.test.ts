@@ -2,10 +2,11 @@
 import { afterAll, describe, expect, test } from "bun:test"
 import { join } from "node:path"
 import { joinSamples, msFromSamples } from "../../../src/audio/pcm.ts"
-import { EngineError, type Transcriber } from "../../../src/engines/engine.ts"
+import { type Draft, EngineError, type Transcriber } from "../../../src/engines/engine.ts"
 import type { ModelChoice } from "../../../src/engines/whisper/models.ts"
 import { createWhisper, type WhisperOptions } from "../../../src/engines/whisper/whisper.ts"
 import { clip, words } from "../../support/clips.ts"
+import { energyVad } from "../../support/energy-vad.ts"
 import { tapLog } from "../../support/log.ts"
 
 const TIMEOUT_MS = 60_000
@@ -28,6 +29,8 @@ function open(options: Partial<WhisperOptions> = {}) {
     threads: 1,
     cacheDirs: [],
     noSpeechThreshold: 0.7,
+    hallucinationFilter: true,
+    vad: null,
     engineCommand: [process.execPath, join(support, "engine-process.ts")],
     env: process.env,
     log: tap.log,
@@ -148,13 +151,13 @@ describe("one engine", () => {
   )
 
   test(
-    "words over silence are dropped above the threshold and kept below it",
+    "words over silence are dropped, and kept if that is wished",
     async () => {
       const silence = new Int16Array(16_000)
-      const keeping = open({ noSpeechThreshold: 1 })
+      const keeping = open({ hallucinationFilter: false })
       const { segments } = await keeping.whisper.transcribe({ samples: silence, language: "en" }, never)
       expect(segments.length).toBeGreaterThan(0)
-      expect(await open({ noSpeechThreshold: 0.5 }).say(silence)).toBe("")
+      expect(await open().say(silence)).toBe("")
     },
     TIMEOUT_MS,
   )
@@ -190,6 +193,9 @@ describe("one engine", () => {
   )
 })
 
+/** Lets a call reach its engine process, or the queue. */
+const turn = () => new Promise(setImmediate)
+
 const scripted = { engineCommand: [process.execPath, join(support, "scripted-engine.ts")] }
 
 describe("what it says of itself", () => {
@@ -209,21 +215,99 @@ describe("what it says of itself", () => {
   })
 
   test("is room for a short utterance beside a long one, even on one engine", () => {
-    expect(open(scripted).whisper.concurrency).toBe(2)
+    expect(open(scripted).whisper.concurrency).toBeGreaterThan(1)
+  })
+})
+
+const minute = new Int16Array(60 * 16_000)
+
+describe("what is asked of it", () => {
+  const draft = { tokens: [1, 2], fixed: 0 }
+  const asked = async (samples: Int16Array) => {
+    const { whisper } = open(scripted)
+    const { segments } = await whisper.transcribe({ samples, language: "request", prompt: "Ada", words: true, draft }, never)
+    return segments.map(({ text }) => JSON.parse(text))
+  }
+
+  test("reaches the engine", async () => {
+    expect(await asked(new Int16Array(16_000))).toEqual([{ prompt: "Ada", words: true, interim: false, draft }])
+  })
+
+  test("reaches it with every piece of a long utterance, but for the draft, which speaks of the whole", async () => {
+    expect(await asked(minute)).toEqual(new Array(3).fill({ prompt: "Ada", words: true, interim: false, draft: null }))
+  })
+
+  test("are times that count from the start of the utterance, also of words", async () => {
+    const { whisper } = open(scripted)
+    const { segments } = await whisper.transcribe({ samples: minute, language: "echo" }, never)
+    const [first, second] = segments
+    expect([first!.startMs, first!.words![0]!.startMs]).toEqual([0, 100])
+    expect(second!.startMs).toBeGreaterThan(18_000)
+    expect(second!.words![0]).toMatchObject({ startMs: second!.startMs + 100, endMs: second!.startMs + 900 })
+  })
+
+  test("as an interim waits behind the others", async () => {
+    const { whisper, say } = open(scripted)
+    await whisper.ready()
+    const samples = new Int16Array(160)
+    const interim = failure(whisper.transcribe({ samples, language: "until cancelled", interim: true }, never))
+    expect(await say(samples.fill(7))).toBe("7")
+    expect(await interim).toMatchObject({ code: "overloaded", retryable: true })
+  })
+})
+
+describe("the detector", () => {
+  const speech = (seconds: number) => new Int16Array(seconds * 16_000).fill(2_000)
+  const pause = (seconds: number) => new Int16Array(seconds * 16_000)
+  const textOf = async (whisper: Transcriber, samples: Int16Array, draft?: Draft) =>
+    (await whisper.transcribe({ samples, language: "doubtful", draft }, never)).text
+
+  test("decides about doubtful words", async () => {
+    const { whisper } = open({ ...scripted, vad: energyVad() })
+    expect(await textOf(whisper, speech(1))).toBe("doubtful")
+    expect(await textOf(whisper, pause(1))).toBe("")
+  })
+
+  test("does not, if the filter is off or the words were promised", async () => {
+    const vad = energyVad()
+    expect(await textOf(open({ ...scripted, vad, hallucinationFilter: false }).whisper, pause(1))).toBe("doubtful")
+    expect(await textOf(open({ ...scripted, vad }).whisper, pause(1), { tokens: [1], fixed: 1 })).toBe("doubtful")
+    expect(vad.opened).toBe(0)
+  })
+
+  test("finds the pauses at which a long utterance is cut", async () => {
+    const whisper = open({ ...scripted, vad: energyVad() }).whisper
+    const samples = joinSamples([speech(20), pause(1), speech(4), pause(0.5), speech(20)])
+    const { segments } = await whisper.transcribe({ samples, language: "echo" }, never)
+    expect(segments.map(({ startMs }) => Math.round(startMs / 100))).toEqual([0, 205])
+  })
+
+  test("that fails costs no word", async () => {
+    const vad = energyVad()
+    vad.hold()
+    const { whisper, tap } = open({ ...scripted, vad })
+    const heard = whisper.transcribe({ samples: joinSamples([speech(20), pause(1), speech(20)]), language: "echo" }, never)
+    while (vad.openNow === 0) await turn()
+    vad.fail(new EngineError("unavailable", "no detector"))
+    expect((await heard).segments.map(({ startMs }) => Math.round(startMs / 100))).toEqual([0, 205])
+    expect(tap.lines).toContainEqual(expect.objectContaining({ event: "voice activity detector gave no answer" }))
   })
 })
 
 describe("a long utterance", () => {
-  const minute = new Int16Array(60 * 16_000)
-
-  test("leaves an engine to the others", async () => {
-    const { whisper, say } = open({ ...scripted, engines: 2 })
-    const stop = new AbortController()
-    const long = failure(whisper.transcribe({ samples: minute, language: "until cancelled" }, stop.signal))
+  test("lets a short one that came later pass its pieces", async () => {
+    const { whisper, say } = open(scripted)
     await whisper.ready()
-    expect(await say(new Int16Array(160).fill(7))).toBe("7")
+    const stop = new AbortController()
+    const held = failure(whisper.transcribe({ samples: new Int16Array(160), language: "until cancelled" }, stop.signal))
+    const done: string[] = []
+    const long = say(joinSamples([minute, minute])).then(() => done.push("long"))
+    await turn()
+    const short = say(new Int16Array(160).fill(7)).then(() => done.push("short"))
+    await turn()
     stop.abort()
-    expect((await long).code).toBe("aborted")
+    await Promise.all([held, long, short])
+    expect(done).toEqual(["short", "long"])
   })
 
   test("fails with its first piece that does, and the engines go on", async () => {

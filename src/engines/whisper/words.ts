@@ -1,0 +1,125 @@
+/**
+ * When the words of a text were said: from tokens, and where the decoder listened when it wrote them, to words with times. Knows
+ * no model; refuses to know what a text is for.
+ */
+import { msFromSamples } from "../../audio/pcm.ts"
+import type { Word } from "../../speech/transcript.ts"
+import { type Alignment, alignTokens } from "./alignment.ts"
+import { quietMoments } from "./quiet.ts"
+import { type SpelledWord, splitWords } from "./split.ts"
+
+/** What one position of the attention stands for: 20 ms. */
+const POSITION_SAMPLES = 320
+
+export interface Heard {
+  readonly tokens: readonly number[]
+  /** Of each token; more of them are ignored. Null where it is not known. */
+  readonly logprobs: readonly (number | null)[]
+  /** As Decoded.attention. */
+  readonly attention: readonly Float32Array[]
+  /** In each row of `attention`. */
+  readonly heads: number
+  readonly samples: Int16Array
+}
+
+export interface TimedWord extends Word {
+  /** Its tokens, behind the last one the next word's. */
+  readonly from: number
+  readonly to: number
+}
+
+/** Times count from the first sample, never overlap and never leave the samples. */
+export function timeWords(
+  { tokens, logprobs, attention, heads, samples }: Heard,
+  textOf: (tokens: readonly number[]) => string,
+): TimedWord[] {
+  const words = splitWords(tokens, textOf)
+  const positions = Math.ceil(samples.length / POSITION_SAMPLES)
+  if (words.length === 0 || positions === 0) return []
+  const alignment = alignTokens(attention, heads, positions)
+  const spans = spansOf(words, alignment, quietMoments(samples, POSITION_SAMPLES))
+  return words.map(({ text, from, to, spokenFrom, spokenTo }, i) => ({
+    text,
+    from,
+    to,
+    startMs: msFromSamples(Math.min(samples.length, (spans[i]?.start ?? 0) * POSITION_SAMPLES)),
+    endMs: msFromSamples(Math.min(samples.length, (spans[i]?.end ?? 0) * POSITION_SAMPLES)),
+    confidence: confidenceOf(logprobs.slice(spokenFrom, spokenTo)),
+  }))
+}
+
+function confidenceOf(logprobs: readonly (number | null)[]): number | null {
+  const known = logprobs.filter((logprob) => logprob !== null)
+  return known.length === 0 ? null : Math.exp(known.reduce((sum, logprob) => sum + logprob, 0) / known.length)
+}
+
+/** In positions; `end` is behind the last one. */
+interface Span {
+  start: number
+  end: number
+}
+
+/** A quiet moment within a word is shorter than this: 160 ms. */
+const PAUSE_POSITIONS = 8
+/** Part of a word's highest attention below which the heads no longer listen to it, and for how long they may look elsewhere. */
+const LISTENS = 0.1
+const GLANCE_POSITIONS = 5
+/** How long a word may go on after the heads listened to it, 500 ms, and begin before, 100 ms: in a pause that is not quiet. */
+const REACH_AFTER_POSITIONS = 25
+const REACH_BEFORE_POSITIONS = 5
+
+/**
+ * The path gives each moment to some token, also those of pauses. So two words part where it is quiet between the places where they were
+ * listened to most, else where the path parts them; and none goes far beyond where it was listened to.
+ */
+function spansOf(words: readonly SpelledWord[], alignment: Alignment, quiet: Uint8Array): Span[] {
+  const { heard } = alignment
+  const listened = words.map((word) => listenedTo(word, alignment))
+  const spans = listened.map(({ peak }) => ({ start: peak, end: peak + 1 }))
+  for (let i = 0; i <= words.length; i++) {
+    const [before, after] = [listened[i - 1], listened[i]]
+    const path = words[i] === undefined ? heard : before === undefined ? 0 : (alignment.bounds[words[i]?.spokenFrom ?? 0] ?? heard)
+    const between = { start: before ? before.peak + 1 : 0, end: after?.peak ?? heard }
+    const parted = pauseIn(quiet, between) ?? { start: path, end: path }
+    const [left, right] = [spans[i - 1], spans[i]]
+    if (left && before) left.end = Math.max(left.end, Math.min(parted.start, before.last + REACH_AFTER_POSITIONS))
+    if (right && after)
+      right.start = Math.max(left?.end ?? 0, Math.min(right.start, Math.max(parted.end, after.first - REACH_BEFORE_POSITIONS)))
+  }
+  return spans
+}
+
+/** Where the heads listened to a word: most of all at `peak`, and without a break from `first` to `last`. */
+function listenedTo(
+  { spokenFrom, spokenTo }: SpelledWord,
+  { bounds, heard, shares }: Alignment,
+): { peak: number; first: number; last: number } {
+  const sums = new Float32Array(heard)
+  for (let token = spokenFrom; token < spokenTo; token++) {
+    for (let at = 0; at < heard; at++) sums[at] = (sums[at] as number) + (shares[token * heard + at] as number)
+  }
+  const from = Math.min(heard - 1, bounds[spokenFrom] ?? 0)
+  const to = Math.max(from + 1, bounds[spokenTo] ?? heard)
+  let peak = from
+  for (let at = from; at < to; at++) if ((sums[at] as number) > (sums[peak] as number)) peak = at
+  const listens = (at: number) => at >= 0 && at < heard && (sums[at] as number) >= LISTENS * (sums[peak] as number)
+  const walk = (step: 1 | -1) => {
+    let reached = peak
+    for (let at = peak; Math.abs(at - reached) <= GLANCE_POSITIONS && at >= 0 && at < heard; at += step) if (listens(at)) reached = at
+    return reached
+  }
+  return { peak, first: walk(-1), last: walk(1) }
+}
+
+/** The longest quiet stretch, if it is a pause; at the ends of the audio a shorter one is one too. */
+function pauseIn(quiet: Uint8Array, { start, end }: Span): Span | null {
+  let longest: Span | null = null
+  for (let at = start; at < end; ) {
+    const from = at
+    while (at < end && quiet[at] === 1) at++
+    const isPause = at - from >= PAUSE_POSITIONS || (at > from && (from === 0 || at === quiet.length))
+    if (isPause && (longest === null || at - from > longest.end - longest.start)) longest = { start: from, end: at }
+    if (at === from) at++
+  }
+  return longest
+}

@@ -1,0 +1,84 @@
+/**
+ * The other end of the voice activity process: loads the model and answers each message of windows. Knows no stream and no
+ * queue, and writes nothing to stdout. What loads ONNX Runtime is imported only after `init` came.
+ */
+import { openLibc } from "../../binary/libc.ts"
+import type { FromVad, Init, ToVad, Windows } from "./ipc.ts"
+import type { Silero } from "./silero.ts"
+
+/**
+ * JavaScript does not see what tensors weigh: so many messages leave a few megabytes behind, and collecting them takes 5 ms.
+ * Under load they are collected by number, else once the process was idle for so long.
+ */
+const COLLECT_EVERY_MESSAGES = 2_000
+const COLLECT_AFTER_IDLE_MS = 1_000
+
+/** Never settles: the process ends when its channel closes. */
+export function runVad(): Promise<void> {
+  if (!process.send) throw new Error("a voice activity process is started by xrx-stt itself")
+  // Ctrl-C and systemd signal the whole group; the server decides when this process may go, so that a drain loses no word.
+  process.on("SIGINT", () => {})
+  process.on("SIGTERM", () => {})
+  process.on("disconnect", () => process.exit(0))
+  for (const event of ["uncaughtException", "unhandledRejection"] as const) {
+    process.on(event, (error: unknown) => {
+      process.stderr.write(`${event}: ${whereabouts(error)}\n`)
+      process.exit(1)
+    })
+  }
+
+  let silero: Silero | undefined
+  const collect = createCollector()
+  process.on("message", (message: ToVad) => (message.type === "init" ? load(message) : hear(message)))
+  return new Promise(() => {})
+
+  async function load({ cacheDirs }: Init) {
+    try {
+      const startedAt = performance.now()
+      const { prepareOrt } = await import("../../binary/native.ts")
+      await prepareOrt(cacheDirs)
+      const { loadSilero } = await import("./silero.ts")
+      silero = await loadSilero()
+      collect.now()
+      send({ type: "ready", loadMs: performance.now() - startedAt })
+    } catch (error) {
+      send({ type: "failed", message: error instanceof Error ? error.message : String(error) })
+    }
+  }
+
+  async function hear(windows: Windows) {
+    if (!silero) throw new Error("windows came before the process was ready")
+    send({ type: "probabilities", ...(await silero.hear(windows)) })
+    collect.soon()
+  }
+}
+
+function send(message: FromVad) {
+  process.send?.(message)
+}
+
+/** What was thrown and where, without its message. */
+function whereabouts(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error
+  return [error.name, error.stack?.split("\n").find((line) => /^\s+at /.test(line))].join(" ")
+}
+
+function createCollector() {
+  const libc = openLibc()
+  let messages = 0
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const collect = {
+    now() {
+      messages = 0
+      Bun.gc(true)
+      libc?.trim(0)
+    },
+    /** A message was answered. */
+    soon() {
+      clearTimeout(timer)
+      if (++messages >= COLLECT_EVERY_MESSAGES) collect.now()
+      else timer = setTimeout(collect.now, COLLECT_AFTER_IDLE_MS)
+    },
+  }
+  return collect
+}

@@ -1,0 +1,119 @@
+/**
+ * Sessions whose writers are told beforehand what they will write, for batches, drafts, temperatures and attention. They hold
+ * decoding to the laws of `writer.ts`: who breaks one fails.
+ */
+import type { WhisperSessions } from "../../src/engines/whisper/sessions.ts"
+import type { TextWriter, WriteOptions, Written } from "../../src/engines/whisper/writer.ts"
+import { END } from "./scripted-whisper.ts"
+
+/** What was asked of a writer. */
+export interface Asked extends WriteOptions {
+  readonly texts: readonly (readonly number[])[]
+}
+
+export interface Choice {
+  readonly token: number
+  /** -0.1 if absent. */
+  readonly logprob?: number
+}
+
+export interface WriterScript {
+  /** What follows a text, of which utterance (counted as they were encoded), in a context of so many frames. */
+  next(text: readonly number[], where: { utterance: number; frames: number; temperature: number }): number | Choice
+  readonly noSpeechProb?: number
+  readonly batchMax?: number
+  readonly shortContext?: boolean
+  readonly maxTokens?: number
+  /** The row of a token at this place of the text, of `alignment.heads` heads; no attention if absent. */
+  readonly attention?: (place: number) => Float32Array
+  readonly heads?: number
+  /** Called before each write. */
+  readonly onWrite?: (count: number) => void
+}
+
+export interface ScriptedWriters extends WhisperSessions {
+  /** Of every call of every writer, in order. */
+  readonly asked: Asked[]
+  /** Frames of each utterance of each call of `encode`. */
+  readonly encoded: number[][]
+  /** Writers that were not closed. */
+  readonly open: () => number
+}
+
+export function scriptedWriters(script: WriterScript): ScriptedWriters {
+  const { batchMax = 4, shortContext = true, maxTokens = 448, heads = 1, noSpeechProb = 0.1 } = script
+  const asked: Asked[] = []
+  const encoded: number[][] = []
+  let utterances = 0
+  let open = 0
+
+  function writer(frames: readonly number[]): TextWriter {
+    const first = utterances
+    utterances += frames.length
+    open++
+    let last: string[] | undefined
+    let begin: string | undefined
+
+    function hold(texts: readonly (readonly number[])[]) {
+      if (texts.length !== frames.length) throw new Error(`${texts.length} texts for ${frames.length} utterances`)
+      if (new Set(texts.map(({ length }) => length)).size !== 1) throw new Error("texts of several lengths")
+      const told = texts.map((text) => text.join())
+      begin ??= told.join(";")
+      if (last && told.join(";") !== begin && !last.every((text, i) => told[i]?.startsWith(text)))
+        throw new Error("a text that does not go on")
+      last = told
+    }
+
+    function write(text: readonly number[], index: number, options: WriteOptions): Written {
+      const tokens: number[] = []
+      const logprobs: number[] = []
+      const attention: Float32Array[] = []
+      while (tokens.length < options.most && tokens.at(-1) !== END) {
+        const all = [...text, ...tokens]
+        const place = { utterance: first + index, frames: frames[index] ?? 0, temperature: options.temperature ?? 0 }
+        const chosen = script.next(all, place)
+        const { token, logprob = -0.1 } = typeof chosen === "number" ? { token: chosen } : chosen
+        if (script.attention) attention.push(script.attention(all.length))
+        const isDrafted = options.draft === undefined || options.draft[tokens.length] === token
+        tokens.push(token)
+        logprobs.push(logprob)
+        if (!isDrafted) break
+      }
+      return { tokens, logprobs, noSpeechProb, attention: options.attention && script.attention ? attention : null }
+    }
+
+    return {
+      size: frames.length,
+      async write(texts, options) {
+        script.onWrite?.(asked.length + 1)
+        hold(texts)
+        if (options.most < 1) throw new Error("nothing to write")
+        if (options.draft && texts.length > 1) throw new Error("a draft in a batch")
+        asked.push({ ...options, texts: texts.map((text) => [...text]) })
+        const written = texts.map((text, index) => write(text, index, options))
+        const longest = Math.max(...written.map(({ tokens }) => tokens.length))
+        // Behind an end stands anything.
+        return written.map((one) => ({ ...one, tokens: [...one.tokens, ...Array(longest - one.tokens.length).fill(7)] }))
+      },
+      close() {
+        open--
+      },
+    }
+  }
+
+  return {
+    bins: 80,
+    shortContext,
+    maxTokens,
+    batchMax,
+    alignment: script.attention ? { heads } : null,
+    asked,
+    encoded,
+    open: () => open,
+    async encode(batch) {
+      if (batch.length < 1 || batch.length > batchMax) throw new Error(`${batch.length} utterances at once`)
+      encoded.push(batch.map(({ frames }) => frames))
+      return writer(batch.map(({ frames }) => frames))
+    },
+  }
+}
