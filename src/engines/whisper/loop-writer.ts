@@ -3,7 +3,7 @@
  * several utterances at once. Knows no other decoder.
  */
 import { createRandom, gumbel } from "./logits.ts"
-import { type OrtSession, type OrtTensor, type OrtTensors, required, run, type TensorMaker } from "./ort.ts"
+import { floats, type OrtSession, type OrtTensor, type OrtTensors, required, run, type TensorMaker } from "./ort.ts"
 import type { WhisperConfig } from "./sessions.ts"
 import type { Bans, TextWriter, WriteOptions, Written } from "./writer.ts"
 
@@ -123,8 +123,6 @@ function agreeing({ tokens, logprobs, noSpeechProb, attention }: Written, draft:
   const count = differs < 0 ? tokens.length : differs + 1
   return { tokens: tokens.slice(0, count), logprobs: logprobs.slice(0, count), noSpeechProb, attention: attention?.slice(0, count) ?? null }
 }
-
-const floats = (tensor: OrtTensor): Float32Array => tensor.data as Float32Array
 
 function dimension(metadata: OrtSession["inputMetadata"], name: string, axis: number): number {
   return Number(metadata.find((value) => value.name === name)?.shape?.[axis]) || 0

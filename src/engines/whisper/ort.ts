@@ -25,14 +25,18 @@ export type TensorMaker = (type: "float32" | "int64" | "bool", data: Float32Arra
 export const run = (session: OrtSession, feeds: OrtTensors, outputs: readonly string[]): Promise<OrtTensors> =>
   runWith(session, feeds, outputs)
 
-/** Writes the outputs to these tensors. Without a copy if onnxruntime-node knows them as its own; else it gives others. */
+/**
+ * Writes the outputs to these tensors. onnxruntime-node does so in place if they are of its own class, and gives copies besides;
+ * whether it did shows at the ends of the values.
+ */
 export async function runInto(session: OrtSession, feeds: OrtTensors, outputs: OrtTensors): Promise<void> {
   const given = await runWith(session, feeds, outputs)
-  for (const [name, wanted] of Object.entries(outputs)) {
-    const tensor = required(given, name)
-    if (tensor !== wanted) (wanted.data as Float32Array).set(tensor.data as Float32Array)
-  }
+  const pairs = Object.entries(outputs).map(([name, wanted]) => [floats(wanted), floats(required(given, name))] as const)
+  const inPlace = pairs.every(([into, from]) => into[0] === from[0] && into.at(-1) === from.at(-1))
+  if (!inPlace) for (const [into, from] of pairs) into.set(from)
 }
+
+export const floats = (tensor: OrtTensor): Float32Array => tensor.data as Float32Array
 
 async function runWith(session: OrtSession, feeds: OrtTensors, outputs: readonly string[] | OrtTensors): Promise<OrtTensors> {
   try {

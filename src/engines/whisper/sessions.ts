@@ -40,7 +40,7 @@ export const whisperConfig = z.object({
   num_mel_bins: z.number().int().positive(),
   max_source_positions: z.number().int().positive().optional(),
   max_target_positions: z.number().int().positive(),
-  /** Our own: of so many positions of silence after the speech the encoder keeps one. */
+  /** Our own: of so many positions of the silence after the speech one is heard, in their middle. */
   silence_stride: z.number().int().positive().optional(),
   vocab_size: z.number().int().positive(),
 })
