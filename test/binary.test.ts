@@ -14,6 +14,7 @@ const ROOT = join(import.meta.dir, "..")
 const CLIP = join(import.meta.dir, "fixtures/speech/ps_sense_and_sensibility_01_austen_64kb-0930.wav")
 const WORDS = "he might even have been made amiable himself"
 const WAV_HEADER_BYTES = 44
+const SECOND_BYTES = 32_000
 const START_LIMIT_MS = 60_000
 const NOBODY_UID = 65_534
 
@@ -86,16 +87,36 @@ describe.skipIf(builtFile === undefined)("the built file", () => {
       client.close()
     })
 
-    test("hands its engines the opt-out from telemetry in their real environment", async () => {
-      const engines = (await readFile(`/proc/${served.pid}/task/${served.pid}/children`, "utf8")).trim().split(" ")
-      expect(engines).toHaveLength(2)
-      for (const pid of engines) expect(await readFile(`/proc/${pid}/environ`, "utf8")).toContain("ORT_DISABLE_TELEMETRY=1")
+    test("hears the utterances of a stream, each with its words", async () => {
+      const client = await connect(socketUrl(served.url, "mode=events"))
+      const clip = (await readFile(CLIP)).subarray(WAV_HEADER_BYTES)
+      const second = new Uint8Array(SECOND_BYTES)
+      for (const sound of [clip, second, clip, second]) client.send(sound)
+      const finals: string[] = []
+      while (finals.length < 2) {
+        const event = JSON.parse(await client.next())
+        if (event.type === "final") finals.push(normalised(event.text))
+      }
+      expect(finals).toEqual([WORDS, WORDS])
+      client.close()
     })
 
-    test("exits with 0 on SIGTERM, and its engines are gone", async () => {
-      const engines = (await readFile(`/proc/${served.pid}/task/${served.pid}/children`, "utf8")).trim().split(" ")
+    test("hands its processes the opt-out from telemetry in their real environment", async () => {
+      const pids = await childrenOf(served.pid)
+      expect((await Promise.all(pids.map(roleOf))).sort()).toEqual(["__engine", "__engine", "__vad"])
+      for (const pid of pids) expect(await readFile(`/proc/${pid}/environ`, "utf8")).toContain("ORT_DISABLE_TELEMETRY=1")
+    })
+
+    test("loads ONNX Runtime in its processes, never in the server", async () => {
+      const holds = async (pid: string | number) => (await readFile(`/proc/${pid}/maps`, "utf8")).includes("onnxruntime")
+      expect(await Promise.all((await childrenOf(served.pid)).map(holds))).toEqual([true, true, true])
+      expect(await holds(served.pid)).toBe(false)
+    })
+
+    test("exits with 0 on SIGTERM, and its processes are gone", async () => {
+      const pids = await childrenOf(served.pid)
       expect(await served.stop()).toBe(0)
-      for (const pid of engines) expect(isRunning(Number(pid))).toBe(false)
+      for (const pid of pids) expect(isRunning(Number(pid))).toBe(false)
     })
 
     test("has written nothing but the extracted folders in its cache: no telemetry, nothing in TMPDIR or beside itself", async () => {
@@ -246,6 +267,15 @@ describe.skipIf(builtFile === undefined)("the built file", () => {
     START_LIMIT_MS,
   )
 })
+
+async function childrenOf(pid: number): Promise<string[]> {
+  return (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim().split(" ")
+}
+
+/** What the built file was told to be. */
+async function roleOf(pid: string): Promise<string | undefined> {
+  return (await readFile(`/proc/${pid}/cmdline`, "utf8")).split("\0")[1]
+}
 
 async function flipByte(path: string, at: number) {
   await chmod(path, 0o600)

@@ -1,4 +1,4 @@
-/** The check of `doctor` that does the real thing: one engine process, the chosen model, a recording of four words. */
+/** The checks of `doctor` that do the real thing: one engine process, the chosen model, a recording of four words; one voice activity process. */
 import { samplesFromWav } from "../audio/files.ts"
 import { openDetector, openProvider } from "../engines/index.ts"
 import { silentLog } from "../log.ts"
@@ -45,6 +45,21 @@ export async function checkEngine(program: Omit<Program, "log">): Promise<Findin
   } finally {
     download.end()
     await transcriber.close()
+    await vad.close()
+  }
+}
+
+/** For every provider but Deepgram, which finds the ends of utterances itself. */
+export async function checkDetector({ settings, env, vadCommand }: Omit<Program, "log">): Promise<Finding[]> {
+  if (settings.STT_PROVIDER === "deepgram") return []
+  const startedAt = performance.now()
+  const vad = openDetector({ settings, env, vadCommand, log: silentLog })
+  try {
+    await vad.ready()
+    return [{ level: "ok", text: `voice activity process: ready after ${Math.round(performance.now() - startedAt)} ms` }]
+  } catch (error) {
+    return [{ level: "problem", text: reasonOf(error), remedy: "live streams need it; see the lines above" }]
+  } finally {
     await vad.close()
   }
 }

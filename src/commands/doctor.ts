@@ -1,10 +1,10 @@
 /**
  * `doctor`: what is wrong with this machine and these settings, in plain words, each with what to do about it. Looks, starts
- * one engine and has it listen to a clip; changes nothing but the cache folder. Never shows a key.
+ * one engine and has it listen to a clip, and the voice activity process; changes nothing but the cache folder. Never shows a key.
  */
 import type { SettingsResult } from "../settings.ts"
 import { checkCacheDir, checkCertificate, checkLibrary, checkMachine, checkPort, checkSettings, type Finding } from "./doctor-checks.ts"
-import { checkEngine } from "./doctor-engine.ts"
+import { checkDetector, checkEngine } from "./doctor-engine.ts"
 import { EXIT, type Program } from "./program.ts"
 
 export interface DoctorOptions extends Omit<Program, "settings" | "log"> {
@@ -30,7 +30,8 @@ export async function doctor(options: DoctorOptions): Promise<number> {
     show(checkPort(settings))
     show(await checkCertificate(settings))
     show(await checkEngine({ ...options, settings }))
-  } else write("skipped  cache folder, port, certificate and engine: they depend on the settings")
+    show(await checkDetector({ ...options, settings }))
+  } else write("skipped  cache folder, port, certificate, engine and voice activity: they depend on the settings")
   write(problems === 0 ? "No problem found" : `${problems} ${problems === 1 ? "problem" : "problems"} found`)
   return problems === 0 ? EXIT.drained : EXIT.failed
 }

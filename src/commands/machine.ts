@@ -14,7 +14,7 @@ export interface Machine {
 /** An engine with the model inside takes 150 MB while idle, up to 250 at work, 300 for the second that a full 30 s takes it. */
 export const ENGINE_BYTES = 300 * 1024 * 1024
 
-/** The server itself, its sockets and the audio that waits. */
+/** The server itself, its sockets and the audio that waits: 60 MB and more with each client. And its voice activity process: 60 MB. */
 const SERVER_BYTES = 300 * 1024 * 1024
 
 /** One engine a core, fewer if memory is short, never none. */

@@ -2,6 +2,7 @@
  * `serve`: settings → provider → server → the signal to stop → drain. Knows the order of these steps and nothing of their
  * insides. Ends no process: the exit code is what it returns.
  */
+import { prepareAudio } from "../audio/input.ts"
 import type { Engine } from "../engines/engine.ts"
 import { engineOf, openDetector, openProvider } from "../engines/index.ts"
 import { type RunningServer, type ServerOptions, startServer } from "../server/server.ts"
@@ -29,6 +30,7 @@ export async function serve(program: Program): Promise<number> {
   const provider = await openProvider({ ...program, engines, vad, onDownload: download.onProgress })
   const engine = engineOf(provider, { settings, vad, log })
   try {
+    await prepareAudio()
     const server = listen({ ...serverOptions(settings), ...(tls && { tls }), engine, log })
     if (typeof server === "string") {
       log.error("cannot start", { reason: server })

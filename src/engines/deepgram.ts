@@ -2,15 +2,17 @@
  * Deepgram's live transcription as an Engine. It hears a continuous stream and ends utterances by itself; one socket per
  * stream, opened with the first audio and closed when idle, so that nothing of one client can reach another.
  *
- * The rooms behind it: `upstream` (one socket through the SDK, fenced), `stream` (what is owed and sent, replay after a
- * drop), `utterances` (words to events), `messages` and `failures` (Deepgram's words in our terms), and the pure parts.
+ * The rooms behind it: `stream` (one client, tied together), `owed` and `utterances` (what the client is to be told), `line`,
+ * `link` and `upstream` (its socket: dialled again, remembered, fenced), `sending` and `hearing` (what goes over it), `messages`,
+ * `query` and `failures` (Deepgram's words in our terms), and the pure parts.
  */
 import { DeepgramClient } from "@deepgram/sdk"
 import { type Clock, realClock } from "../clock.ts"
 import type { Log } from "../log.ts"
+import { MODEL, queryOf } from "./deepgram/query.ts"
 import { ENGINE, openStream } from "./deepgram/stream.ts"
 import { DEFAULT_TIMINGS, type Timings } from "./deepgram/timings.ts"
-import { dial, MODEL } from "./deepgram/upstream.ts"
+import { dial } from "./deepgram/upstream.ts"
 import type { Engine, Stream } from "./engine.ts"
 
 export interface DeepgramOptions {
@@ -23,6 +25,9 @@ export interface DeepgramOptions {
 }
 
 /**
+ * Of endpointing Deepgram knows `silenceMs`, and we `maxMs`; it has no threshold and no pre-roll. Of a prompt it is told the
+ * names. A change of language, prompt or silence comes into force where no utterance is open, on a new socket.
+ *
  * Language `auto` becomes Deepgram's `multi`, which with this model means English and Spanish: live streams know no
  * detection. The key is checked by the first dial only, because a dial is a stream and streams are billed.
  */
@@ -39,15 +44,13 @@ export function createDeepgram({ apiKey, baseUrl, clock = realClock, log, timing
   return {
     name: ENGINE,
     model: MODEL,
-    endpoints: true,
-    open({ language, session }) {
+    open(options) {
       const stream = openStream({
-        dial: (listener) => dial({ client, language, clock, timings }, listener),
+        options,
+        dial: (asked, listener) => dial({ client, query: queryOf(asked), clock, timings }, listener),
         clock,
         timings,
         log,
-        language,
-        session,
         onOver: () => streams.delete(stream),
       })
       streams.add(stream)

@@ -3,17 +3,15 @@
  * and its own retries sleep as long as the provider says. Knows the provider's wire through the SDK alone.
  */
 import Groq from "groq-sdk"
-import { z } from "zod"
 import { bytesFromSamples, msFromSamples, samplesFromMs } from "../audio/pcm.ts"
 import { wavHeader } from "../audio/wav.ts"
 import { type Clock, realClock } from "../clock.ts"
 import type { Log } from "../log.ts"
 import { upstreamErrors } from "../metrics.ts"
-import { joinTexts, openAiSilence, type Segment, type Transcript, withoutSilence } from "../speech/transcript.ts"
-import { EngineError, type Language, type Transcriber } from "./engine.ts"
+import { EngineError, type Transcriber, type Utterance } from "./engine.ts"
 import { type Fence, openFence } from "./fence.ts"
-import { failureOf, UnreadableAnswer } from "./groq-failures.ts"
-import { languageCode } from "./language-names.ts"
+import { type Answer, readAnswer, toldLanguage, transcriptOf } from "./groq-answer.ts"
+import { failureOf } from "./groq-failures.ts"
 
 const NAME = "groq"
 const MODEL = "whisper-large-v3"
@@ -34,6 +32,9 @@ const ANSWER_MS = 1000
 /** Whisper cannot say anything about less, and Groq refuses it. */
 const SHORTEST_SAMPLES = samplesFromMs(100)
 
+/** Groq refuses a longer prompt. Of more its end counts: it is nearest to what is said now. */
+const PROMPT_MAX_CHARACTERS = 896
+
 export interface GroqOptions {
   readonly apiKey: string
   /** Without `/openai/v1`, which the SDK adds. Default Groq's own. */
@@ -53,10 +54,10 @@ export function createGroq(options: GroqOptions): Transcriber {
   const closing = new AbortController()
 
   /** Asks once more if that makes sense and there is time. */
-  async function ask(file: File, language: Language, fence: Fence): Promise<Answer> {
+  async function ask(file: File, utterance: Utterance, fence: Fence): Promise<Answer> {
     for (let canRetry = true; ; canRetry = false) {
       try {
-        return readAnswer(await fence.within(send(file, language, fence)))
+        return readAnswer(await fence.within(send(file, utterance, fence)))
       } catch (thrown) {
         const failure = failureOf(thrown, apiKey)
         if (failure.code === "aborted") throw failure
@@ -69,13 +70,15 @@ export function createGroq(options: GroqOptions): Transcriber {
     }
   }
 
-  function send(file: File, language: Language, fence: Fence): Promise<unknown> {
+  function send(file: File, { language, prompt, words }: Utterance, fence: Fence): Promise<unknown> {
     const request = {
       file,
       model: MODEL,
       response_format: "verbose_json" as const,
       temperature: 0,
       ...(language !== "auto" && { language }),
+      ...(prompt && { prompt: lastOf(prompt) }),
+      ...(words && { timestamp_granularities: ["word" as const, "segment" as const] }),
     }
     // The SDK's timer is only there to be later than ours: without one it would take 60 s.
     return client.audio.transcriptions.create(request, { signal: fence.signal, timeout: Math.ceil(fence.remainingMs) + 1000 })
@@ -85,17 +88,19 @@ export function createGroq(options: GroqOptions): Transcriber {
     name: NAME,
     model: MODEL,
     concurrency: CONCURRENCY,
-    async transcribe({ samples, language }, signal) {
+    interims: false,
+    async transcribe(utterance, signal) {
+      const { samples, language, words = false } = utterance
       const audioMs = msFromSamples(samples.length)
       const limitMs = deadlineMs + audioMs * DEADLINE_PER_AUDIO
       if (signal.aborted || closing.signal.aborted) throw new EngineError("aborted", `${NAME}: given up by the caller`)
-      if (samples.length < SHORTEST_SAMPLES) return { text: "", language: told(language), segments: [] }
+      if (samples.length < SHORTEST_SAMPLES) return { text: "", language: toldLanguage(language), segments: [] }
       const fence = openFence({ signals: [signal, closing.signal], deadlineMs: limitMs, clock, name: NAME })
       try {
         const file = new File([wavHeader(samples.length), bytesFromSamples(samples) as Uint8Array<ArrayBuffer>], "audio.wav", {
           type: "audio/wav",
         })
-        return transcriptOf(await ask(file, language, fence), { language, audioMs, noSpeechThreshold })
+        return transcriptOf(await ask(file, utterance, fence), { language, words, audioMs, noSpeechThreshold })
       } finally {
         fence.close()
       }
@@ -110,50 +115,8 @@ export function createGroq(options: GroqOptions): Transcriber {
   }
 }
 
-const Answer = z.object({
-  text: z.string(),
-  language: z.string().nullish(),
-  segments: z
-    .array(
-      z.object({
-        text: z.string(),
-        start: z.number().nullish(),
-        end: z.number().nullish(),
-        avg_logprob: z.number().nullish(),
-        no_speech_prob: z.number().nullish(),
-      }),
-    )
-    .nullish(),
-})
-type Answer = z.infer<typeof Answer>
-
-/** The SDK gives a string where the answer had no content type. */
-function readAnswer(body: unknown): Answer {
-  const { data } = Answer.safeParse(typeof body === "string" ? JSON.parse(body) : body)
-  // Not zod's own error: it quotes what it read.
-  if (!data) throw new UnreadableAnswer("not a transcription")
-  return data
-}
-
-interface Asked {
-  readonly language: Language
-  readonly audioMs: number
-  readonly noSpeechThreshold: number
-}
-
-function transcriptOf(answer: Answer, { language, audioMs, noSpeechThreshold }: Asked): Transcript {
-  const segments: Segment[] = (answer.segments ?? []).map((segment) => ({
-    text: segment.text,
-    startMs: Math.round((segment.start ?? 0) * 1000),
-    endMs: Math.round((segment.end ?? audioMs / 1000) * 1000),
-    avgLogprob: segment.avg_logprob ?? null,
-    noSpeechProb: segment.no_speech_prob ?? null,
-  }))
-  const spoken = withoutSilence(segments, noSpeechThreshold, openAiSilence)
-  const texts = spoken.length < segments.length ? spoken.map((segment) => segment.text) : [answer.text]
-  return { text: joinTexts(texts), language: told(language) ?? languageCode(answer.language ?? ""), segments: spoken }
-}
-
-function told(language: Language): string | null {
-  return language === "auto" ? null : language
+/** Whole words. */
+function lastOf(prompt: string): string {
+  if (prompt.length <= PROMPT_MAX_CHARACTERS) return prompt
+  return prompt.slice(-PROMPT_MAX_CHARACTERS).replace(/^\S*\s+/, "")
 }

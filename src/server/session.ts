@@ -10,6 +10,7 @@ import type { Command, Dialect, Fault } from "../dialects/dialect.ts"
 import type { Engine, Stream } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import type { SpeechEvent } from "../speech/events.ts"
+import { createBackpressure } from "./backpressure.ts"
 import { createInbox } from "./inbox.ts"
 import { createReplies } from "./replies.ts"
 
@@ -21,9 +22,6 @@ export const PENDING_SAMPLES_MAX = 300 * SAMPLE_RATE_HZ
 
 /** How many commits and clears one client may have unanswered before we stop reading from it: tiny ones cost more than their audio. */
 export const ANSWERS_OWED_MAX = 256
-
-/** A stream may work off audio without an event (silence in a continuous stream), so a paused client is looked at again. */
-const PAUSED_LOOK_MS = 100
 
 /** The way to the client, as the session sees it. After `close` none of these is called, of either. */
 export interface Transport {
@@ -85,14 +83,13 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
   const committedAtMs: number[] = []
   let clearsOwed = 0
   const replies = createReplies({ clock, send: (text) => transport.sendText(text) })
-  const inbox = createInbox({ read: readMessage, obey, onIdle: weigh, onBroken: broke, clock })
+  const inbox = createInbox({ read: readMessage, obey, onIdle: () => backpressure.weigh(), onBroken: broke, clock })
 
   let samplesAccepted = 0
   let utterances = 0
   let failed = 0
 
-  let paused = false
-  let cancelLook: (() => void) | undefined
+  const backpressure = createBackpressure({ heavy, pause, resume, clock })
 
   /** The stream is opened by the first audio, not by the connection: clients keep sockets open for hours, or leak them. */
   function opened(): Stream {
@@ -152,7 +149,7 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
   function take(event: SpeechEvent) {
     const askedAtMs = asked(event) ?? clock.now()
     for (const text of dialect.write(event)) replies.push(text, askedAtMs + minReplyMs)
-    weigh()
+    backpressure.weigh()
   }
 
   /** Counts what ended; the log and the metrics of it are the engine's. Returns when the commit came that this event answers, if it does. */
@@ -170,18 +167,19 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
     for (const text of texts) replies.push(text, clock.now())
   }
 
-  function weigh() {
-    cancelLook?.()
-    cancelLook = undefined
-    const pendingSamples = closed ? 0 : (stream?.pendingSamples ?? 0)
-    const answersOwed = committedAtMs.length + clearsOwed
-    const heavy = !closed && (inbox.busy || pendingSamples > PENDING_SAMPLES_MAX || answersOwed > ANSWERS_OWED_MAX)
-    if (heavy) cancelLook = clock.after(PAUSED_LOOK_MS, weigh)
-    if (heavy === paused || closed) return
-    paused = heavy
-    log.debug(paused ? "client paused" : "client resumed", { session: id, pendingSamples, answersOwed })
-    if (paused) transport.pause()
-    else transport.resume()
+  function heavy(): boolean {
+    const pendingSamples = stream?.pendingSamples ?? 0
+    return inbox.busy || pendingSamples > PENDING_SAMPLES_MAX || committedAtMs.length + clearsOwed > ANSWERS_OWED_MAX
+  }
+
+  function pause() {
+    log.debug("client paused", { session: id, pendingSamples: stream?.pendingSamples, answersOwed: committedAtMs.length + clearsOwed })
+    transport.pause()
+  }
+
+  function resume() {
+    log.debug("client resumed", { session: id })
+    transport.resume()
   }
 
   function finish(): Promise<void> {
@@ -211,7 +209,7 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
   function end(code: number, reason: string) {
     if (closed) return
     // Else the client's half of the close would never be read.
-    if (paused) transport.resume()
+    if (backpressure.paused) transport.resume()
     close()
     transport.close(code, reason)
   }
@@ -219,7 +217,7 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
   function close() {
     if (closed) return
     closed = true
-    cancelLook?.()
+    backpressure.close()
     inbox.close()
     replies.close()
     stream?.close()
@@ -240,7 +238,7 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
       if (closed || finished) return
       // What waits must not change, and the socket may use its bytes again.
       inbox.receive(inbox.busy && typeof message !== "string" ? message.slice() : message)
-      weigh()
+      backpressure.weigh()
     },
     finish,
     fail,
@@ -250,7 +248,7 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, cloc
       return { audioSeconds: samplesAccepted / SAMPLE_RATE_HZ, utterances, failed, unanswered: committedAtMs.length }
     },
     get paused() {
-      return paused
+      return backpressure.paused
     },
     close,
   }

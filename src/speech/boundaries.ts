@@ -6,7 +6,7 @@ import { SAMPLE_RATE_HZ } from "../audio/pcm.ts"
 import type { Endpointing, StreamChanges } from "../engines/engine.ts"
 import { type Boundary, createEndpointer, UTTERANCE_SAMPLES_MAX } from "./endpointer.ts"
 import type { EndCause } from "./events.ts"
-import { lowestStretch } from "./lowest.ts"
+import { lowestPlace } from "./lowest.ts"
 import { type VadStream, type VoiceActivityDetector, WINDOW_SAMPLES } from "./vad/vad.ts"
 
 /** What happens in a stream, in order. */
@@ -185,7 +185,7 @@ export function createToldBoundaries(read: (start: number, end: number) => Int16
 
   function begin(atSample: number) {
     startSample = atSample
-    tell({ type: "start", startSample: atSample })
+    tell({ type: "start", startSample: atSample, speechSample: atSample, uncutSample: atSample + UTTERANCE_SAMPLES_MAX - SEARCH_SAMPLES })
   }
 
   return {
@@ -228,5 +228,5 @@ function quietestPlace(samples: Int16Array): number {
   const energies = Array.from({ length: Math.floor(samples.length / FRAME_SAMPLES) }, (_, frame) =>
     samples.subarray(frame * FRAME_SAMPLES, (frame + 1) * FRAME_SAMPLES).reduce((sum, sample) => sum + sample ** 2, 0),
   )
-  return Math.round(lowestStretch(energies, STRETCH_FRAMES) * FRAME_SAMPLES)
+  return Math.round(lowestPlace(energies, STRETCH_FRAMES) * FRAME_SAMPLES)
 }

@@ -5,17 +5,27 @@
 import { SAMPLE_RATE_HZ, samplesFromMs } from "../audio/pcm.ts"
 import type { Endpointing } from "../engines/engine.ts"
 import type { EndCause } from "./events.ts"
-import { lowestStretch } from "./lowest.ts"
+import { lowestPlace } from "./lowest.ts"
 import { WINDOW_SAMPLES } from "./vad/vad.ts"
 
 export type Boundary =
-  /** Somebody speaks. The audio of the utterance starts here, pre-roll included. */
-  | { readonly type: "start"; readonly startSample: number }
+  | Start
   /** Perhaps the end: if nothing more is said, the words are in the audio up to `endSample`. */
   | { readonly type: "pause"; readonly endSample: number }
   /** It was not. */
   | { readonly type: "resume" }
   | End
+
+/** Somebody speaks. */
+export interface Start {
+  readonly type: "start"
+  /** The audio of the utterance starts here, pre-roll included. */
+  readonly startSample: number
+  /** The first sound of speech. */
+  readonly speechSample: number
+  /** Words up to here will belong to the utterance, even if it has to be cut; later ones only if it has not. */
+  readonly uncutSample: number
+}
 
 export interface End {
   readonly type: "end"
@@ -94,14 +104,14 @@ export function createEndpointer(options: Endpointing): Endpointer {
     else candidateSample = null
     keepFrom((candidateSample ?? heardSamples) - settings.prefixSamples)
     if (candidateSample === null || heardSamples - candidateSample < SPEECH_MIN_SAMPLES) return []
-    return [begin(keptFromSample)]
+    return [begin(keptFromSample, candidateSample)]
   }
 
-  function begin(startSample: number): Boundary {
+  function begin(startSample: number, speechSample: number): Start {
     candidateSample = null
-    keepFrom(startSample)
     open = { startSample, speechEndSample: heardSamples, paused: false }
-    return { type: "start", startSample }
+    const searchSamples = Math.min(SEARCH_WINDOWS * WINDOW_SAMPLES, settings.maxSamples / 2)
+    return { type: "start", startSample, speechSample, uncutSample: startSample + settings.maxSamples - searchSamples }
   }
 
   function follow(current: NonNullable<typeof open>, probability: number): Boundary[] {
@@ -125,10 +135,10 @@ export function createEndpointer(options: Endpointing): Endpointer {
   function cutLong(current: NonNullable<typeof open>): Boundary[] {
     if (heardSamples > current.speechEndSample) return [finish(current, "max", heardSamples)]
     const windows = Math.min(SEARCH_WINDOWS, Math.floor((heardSamples - current.startSample) / WINDOW_SAMPLES / 2))
-    const middle = lowestStretch(recent.slice(-windows), STRETCH_WINDOWS)
+    const middle = lowestPlace(recent.slice(-windows), STRETCH_WINDOWS)
     const cutSample = heardSamples - Math.round((windows - middle) * WINDOW_SAMPLES)
     keepFrom(cutSample)
-    return [{ type: "end", cause: "max", endSample: cutSample, atSample: cutSample }, begin(cutSample)]
+    return [{ type: "end", cause: "max", endSample: cutSample, atSample: cutSample }, begin(cutSample, cutSample)]
   }
 
   function finish(current: NonNullable<typeof open>, cause: EndCause, atSample: number): End {

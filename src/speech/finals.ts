@@ -6,11 +6,13 @@ import { msFromSamples, samplesFromMs } from "../audio/pcm.ts"
 import type { Clock } from "../clock.ts"
 import { EngineError, type Transcriber, type Utterance } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
-import { finalSeconds, utterances } from "../metrics.ts"
+import { finalSeconds, forcedPrefixes, utterances } from "../metrics.ts"
 import type { EndCause, SpeechEvent } from "./events.ts"
 import { type Ended, finalOf } from "./final-event.ts"
+import type { Standing } from "./interims.ts"
 import type { Permits } from "./permits.ts"
 import type { Transcript } from "./transcript.ts"
+import { withPrefix } from "./units.ts"
 
 /**
  * How many utterances of one stream may hold or await a permit. Two, so that a client who sends the next utterance early
@@ -31,9 +33,17 @@ export interface Attempt {
   abort(): void
 }
 
+/** What happened before the utterance ended. */
+export interface ToldBefore {
+  /** The same words asked for already; if that fails, they are asked for again. */
+  readonly tried: Attempt | null
+  /** The words MUST begin with these. */
+  readonly standing: Standing | null
+}
+
 export interface Finals {
-  /** An utterance ended. `tried`: an attempt that was made before; if it fails, another is made. */
-  end(ended: Ended, asked: Utterance, tried: Attempt | null): void
+  /** An utterance ended. */
+  end(ended: Ended, asked: Utterance, told: ToldBefore): void
   /** An utterance without audio ended: there is nothing to ask. */
   endEmpty(ended: Ended): void
   /** An utterance is lost, with the cause of its end. */
@@ -42,6 +52,8 @@ export interface Finals {
   clear(utterance: number | null): void
   /** Asks for words at once, under a permit. */
   attempt(asked: Utterance): Attempt
+  /** Logs what a transcriber must not throw, and gives the error to tell instead. */
+  mistake(thrown: unknown): EngineError
   /** Whether an utterance that ended still waits for others of this stream, or would. */
   readonly full: boolean
   /** Samples of ended utterances whose words are owed. */
@@ -96,13 +108,13 @@ export function createFinals({ transcriber, permits, clock, log, session, words,
       release = await permits.take(signal, { long: asked.samples.length > LONG_SAMPLES })
       return await transcriber.transcribe(asked, signal)
     } catch (thrown) {
-      return thrown instanceof EngineError ? thrown : unexpected(thrown)
+      return thrown instanceof EngineError ? thrown : mistake(thrown)
     } finally {
       release()
     }
   }
 
-  function unexpected(thrown: unknown): EngineError {
+  function mistake(thrown: unknown): EngineError {
     // Its message may quote anything, so the log gets only where it came from.
     const where = thrown instanceof Error ? thrown.stack?.split("\n").find((line) => line.trimStart().startsWith("at ")) : undefined
     log.error("transcriber broke its promise", { session, engine, error: thrown instanceof Error ? thrown.name : typeof thrown, where })
@@ -157,10 +169,11 @@ export function createFinals({ transcriber, permits, clock, log, session, words,
     push(finalOf(ended, transcript, words))
   }
 
-  async function answer(ended: Ended, entry: Owed, asked: Utterance, tried: Attempt | null) {
+  async function answer(ended: Ended, entry: Owed, asked: Utterance, { tried, standing }: ToldBefore) {
     running++
     let outcome = await (tried ?? attempt(asked)).outcome
     if (tried && outcome instanceof EngineError && !closed) outcome = await attempt(asked).outcome
+    if (standing && !(outcome instanceof EngineError) && !closed) outcome = await begunWith(standing, outcome, asked)
     running--
     if (closed) return
     const known = outcome
@@ -169,11 +182,20 @@ export function createFinals({ transcriber, permits, clock, log, session, words,
     deliver()
   }
 
+  /** Words that were told as standing stand: seldom the engine has thought better of them, and is then made to go on from them. */
+  async function begunWith(standing: Standing, transcript: Transcript, asked: Utterance): Promise<Transcript> {
+    if (transcript.text.startsWith(standing.text)) return transcript
+    forcedPrefixes.inc({ engine })
+    const forced = standing.draft ? await attempt({ ...asked, draft: standing.draft }).outcome : transcript
+    const better = forced instanceof EngineError ? transcript : forced
+    return { ...better, text: withPrefix(standing.text, better.text) }
+  }
+
   return {
-    end(ended, asked, tried) {
+    end(ended, asked, told) {
       const entry = owe(ended.endSample - ended.startSample, null)
-      const start = () => void answer(ended, entry, asked, tried)
-      if (tried) start()
+      const start = () => void answer(ended, entry, asked, told)
+      if (told.tried) start()
       else unstarted.push(start)
       startMore()
     },
@@ -182,7 +204,7 @@ export function createFinals({ transcriber, permits, clock, log, session, words,
       deliver()
     },
     fail(utterance, cause, error) {
-      const known = error instanceof EngineError ? error : unexpected(error)
+      const known = error instanceof EngineError ? error : mistake(error)
       const entry: Owed = owe(0, () => tellFailure({ utterance, cause }, entry, known))
       deliver()
     },
@@ -191,6 +213,7 @@ export function createFinals({ transcriber, permits, clock, log, session, words,
       deliver()
     },
     attempt,
+    mistake,
     get full() {
       return running >= UTTERANCES_AT_ONCE
     },

@@ -17,10 +17,11 @@ import {
 import type { Log } from "../log.ts"
 import { speculations } from "../metrics.ts"
 import { type BoundariesOptions, createHeardBoundaries, createToldBoundaries, type Mark } from "./boundaries.ts"
-import type { End } from "./endpointer.ts"
+import type { End, Start } from "./endpointer.ts"
 import { createEventQueue } from "./event-queue.ts"
 import type { SpeechEvent } from "./events.ts"
 import { type Attempt, createFinals } from "./finals.ts"
+import { createPartials } from "./partials.ts"
 import type { Permits } from "./permits.ts"
 import { createTape } from "./tape.ts"
 import type { VoiceActivityDetector } from "./vad/vad.ts"
@@ -66,7 +67,13 @@ interface Open {
   readonly language: Language
   readonly prompt: string | undefined
   /** Its final, begun in a pause that may be its end. */
-  speculation: { readonly endSample: number; readonly asked: Utterance; readonly attempt: Attempt } | null
+  speculation: Speculation | null
+}
+
+interface Speculation {
+  readonly endSample: number
+  readonly asked: Utterance
+  readonly attempt: Attempt
 }
 
 function openStream(transcriber: Transcriber, options: LiftOptions, streamOptions: StreamOptions, onEnded: () => void): Stream {
@@ -82,7 +89,11 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
   let sealed = false
 
   const finals = createFinals({ transcriber, permits, clock, log, session, words, push: queue.push, onDone: end })
-  const hooks: BoundariesOptions = { tell, onJudged: () => tape.drop(boundaries.keptFromSample) }
+  const partials =
+    streamOptions.interims && transcriber.interims
+      ? createPartials({ transcriber, tape, clock, push: queue.push, onMistake: finals.mistake })
+      : null
+  const hooks: BoundariesOptions = { tell, onJudged }
   const boundaries = endpointing ? createHeardBoundaries(vad, endpointing, hooks) : createToldBoundaries(tape.read, hooks)
 
   function end() {
@@ -90,10 +101,15 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
     onEnded()
   }
 
+  function onJudged() {
+    tape.drop(boundaries.keptFromSample)
+    partials?.heard(boundaries.judgedSamples)
+  }
+
   function tell(mark: Mark) {
-    if (mark.type === "start") begin(mark.startSample)
-    else if (mark.type === "pause") speculate(mark.endSample)
-    else if (mark.type === "resume") dropSpeculation()
+    if (mark.type === "start") begin(mark)
+    else if (mark.type === "pause") pause(mark.endSample)
+    else if (mark.type === "resume") resume()
     else if (mark.type === "end") endUtterance(mark)
     else if (mark.type === "empty") endEmpty(mark.atSample)
     else if (mark.type === "clear") clear()
@@ -104,20 +120,43 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
     } else finish(mark.error)
   }
 
-  function begin(startSample: number) {
+  function begin({ startSample, speechSample, uncutSample }: Start) {
     open = { utterance: utteranceCount++, startSample, language, prompt, speculation: null }
     if (endpointing) queue.push({ type: "speech_start", utterance: open.utterance, atMs: msFromSamples(startSample) })
+    partials?.begin(open, speechSample, uncutSample)
   }
 
   function askedOf({ startSample, language, prompt }: Open, endSample: number): Utterance {
     return { samples: tape.read(startSample, endSample), language, prompt, words }
   }
 
-  /** Only where words may be thrown away, and while nobody waits: a third of the attempts is for nothing. */
-  function speculate(endSample: number) {
-    if (!open || !transcriber.interims || permits.waiting > 0 || finals.full) return
+  /** The final begins here only where words may be thrown away, and while there is room: a third of the attempts is for nothing. */
+  function pause(endSample: number) {
+    partials?.pause(true)
+    if (!open || !transcriber.interims || finals.full || isBusy()) return
+    partials?.abort()
     const asked = askedOf(open, endSample)
-    open.speculation = { endSample, asked, attempt: finals.attempt(asked) }
+    const speculation = { endSample, asked, attempt: finals.attempt(asked) }
+    open.speculation = speculation
+    if (partials) void learn(open, speculation)
+  }
+
+  /** Half of what the engine takes at once is enough to keep it at work. */
+  function isBusy(): boolean {
+    return permits.waiting > 0 || permits.taken >= transcriber.concurrency / 2
+  }
+
+  /** What is said again if nothing more comes, is also the latest of what was said. */
+  async function learn(asker: Open, speculation: Speculation) {
+    const outcome = await speculation.attempt.outcome
+    if (open === asker && asker.speculation === speculation && !(outcome instanceof EngineError)) {
+      partials?.learn(outcome, speculation.endSample)
+    }
+  }
+
+  function resume() {
+    partials?.pause(false)
+    dropSpeculation()
   }
 
   function dropSpeculation() {
@@ -134,7 +173,7 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
     if (open.speculation?.endSample !== endSample) dropSpeculation()
     const { asked, attempt } = open.speculation ?? { asked: askedOf(open, endSample), attempt: null }
     if (attempt) speculations.inc({ engine, outcome: "used" })
-    finals.end({ utterance, cause, startSample, endSample }, asked, attempt)
+    finals.end({ utterance, cause, startSample, endSample }, asked, { tried: attempt, standing: partials?.end() ?? null })
     open = null
     tape.drop(boundaries.keptFromSample)
   }
@@ -159,6 +198,7 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
   /** Returns which utterance that was. */
   function forget(): number | null {
     dropSpeculation()
+    partials?.end()
     const utterance = open?.utterance ?? null
     open = null
     return utterance
@@ -169,6 +209,7 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
       if (sealed) return
       tape.add(samples)
       boundaries.accept(samples)
+      partials?.heard(boundaries.judgedSamples)
     },
     commit() {
       if (!sealed) boundaries.commit()
@@ -190,10 +231,9 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
     },
     close() {
       sealed = true
-      dropSpeculation()
+      forget()
       boundaries.close()
       finals.close()
-      open = null
       tape.drop(tape.endSample)
       queue.cut()
       onEnded()

@@ -415,7 +415,7 @@ describe("bench of this program", () => {
       stop.abort()
       return undefined
     })
-    const outcome = await runCommand(["bench", "--against", theirs.url], settings, stop.signal)
+    const outcome = await runCommand(["bench", "--against", theirs.url], settings, { stop: stop.signal })
     expect(outcome).toEqual({ code: 1, output: [], errors: [] })
     expect(servers()).toEqual(before)
   }, 60_000)

@@ -21,6 +21,7 @@ describe("doctor", () => {
     const { code, output } = await runCommand(["doctor"], { ...local, STT_CACHE_DIR: join(folder, "new") })
     expect(output.filter((line) => !line.startsWith("ok "))).toEqual(["No problem found"])
     expect(output.join("\n")).toMatch(/engine with model base: ready after \d+ ms, a clip of 2.8 s took \d+ ms/)
+    expect(output.join("\n")).toMatch(/voice activity process: ready after \d+ ms/)
     expect(code).toBe(0)
   }, 120_000)
 
@@ -41,7 +42,7 @@ describe("doctor", () => {
     const { code, output } = await runCommand(["doctor"], { PORT: "x", LOG_LEVEL: "loud" })
     expect(output.filter((line) => line.startsWith("problem "))).toHaveLength(2)
     expect(output.join("\n")).toContain('problem  PORT: expected a whole number from 0 to 65535, got "x"')
-    expect(output).toContain("skipped  cache folder, port, certificate and engine: they depend on the settings")
+    expect(output).toContain("skipped  cache folder, port, certificate, engine and voice activity: they depend on the settings")
     expect(output.at(-1)).toBe("2 problems found")
     expect(code).toBe(1)
   })
@@ -69,6 +70,12 @@ describe("doctor", () => {
   test("finds a model that is not there", async () => {
     const { code, output } = await runCommand(["doctor"], { ...local, WHISPER_MODEL: "/no/such/folder" })
     expect(output.join("\n")).toContain("problem  engine with model /no/such/folder: the model folder /no/such/folder does not exist")
+    expect(code).toBe(1)
+  })
+
+  test("finds a voice activity process that does not start", async () => {
+    const { code, output } = await runCommand(["doctor"], cloud(), { vadCommand: ["/no/such/program"] })
+    expect(output.join("\n")).toContain("problem  voice activity cannot be detected: its process")
     expect(code).toBe(1)
   })
 

@@ -127,7 +127,11 @@ describe("transcribe", () => {
   test(
     "gives up when it is stopped",
     async () => {
-      const { code, output } = await runCommand(["transcribe", speech("ps_goforward")], { STT_ENGINES: "1" }, AbortSignal.timeout(1))
+      const { code, output } = await runCommand(
+        ["transcribe", speech("ps_goforward")],
+        { STT_ENGINES: "1" },
+        { stop: AbortSignal.timeout(1) },
+      )
       expect({ code, output }).toEqual({ code: 1, output: [] })
     },
     PATIENCE_MS,

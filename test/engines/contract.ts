@@ -4,14 +4,17 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { msFromSamples } from "../../src/audio/pcm.ts"
-import type { Engine, Stream } from "../../src/engines/engine.ts"
+import type { Endpointing, Engine, Stream, StreamOptions } from "../../src/engines/engine.ts"
 import type { SpeechEvent } from "../../src/speech/events.ts"
 import { joinTexts } from "../../src/speech/transcript.ts"
+import { answersToCommits, expectLaws, terminators } from "../support/event-laws.ts"
 
 export interface Subject {
   readonly engine: Engine
   /** A few words, a second at least, that the engine (or the local server behind it) understands. */
   readonly speech: Int16Array
+  /** Whether silence after speech ends an utterance where endpointing is wanted: what stands behind the engine may be deaf to it. */
+  readonly hearsEnds?: boolean
   /** Conversations begun with what stands behind the engine; left out where nothing does. */
   readonly dialled?: () => number
   /** Takes down what stands behind the engine. */
@@ -37,7 +40,7 @@ export function keepsTheContract(name: string, start: () => Promise<Subject>, { 
     }, timeoutMs)
 
     const promise = (title: string, check: () => Promise<void>) => test(title, check, timeoutMs)
-    const open = () => subject.engine.open({ language: "en", session: `contract ${++sessions}` })
+    const open = (options: Partial<StreamOptions> = {}) => subject.engine.open({ ...told, ...options, session: `contract ${++sessions}` })
     const speech = () => subject.speech.slice()
     const silence = () => new Int16Array(16_000)
 
@@ -55,9 +58,9 @@ export function keepsTheContract(name: string, start: () => Promise<Subject>, { 
       stream.commit()
       stream.finish()
       const events = await rest(stream)
-      expect(committed(events)).toHaveLength(1)
+      expect(answersToCommits(events)).toHaveLength(1)
       expect(words(events)).not.toBe("")
-      expectOrder(events)
+      expectLaws(events, { endpointing: false, audioMs: msFromSamples(subject.speech.length), ended: true })
     })
 
     promise("a commit without audio yields exactly one terminator, without words", async () => {
@@ -73,7 +76,7 @@ export function keepsTheContract(name: string, start: () => Promise<Subject>, { 
       stream.commit()
       stream.finish()
       const events = await rest(stream)
-      expect(committed(events)).toHaveLength(1)
+      expect(answersToCommits(events)).toHaveLength(1)
       expect(words(events)).toBe("")
     })
 
@@ -85,8 +88,8 @@ export function keepsTheContract(name: string, start: () => Promise<Subject>, { 
       }
       stream.finish()
       const events = await rest(stream)
-      expect(committed(events)).toHaveLength(4)
-      expectOrder(events)
+      expect(answersToCommits(events)).toHaveLength(4)
+      expectLaws(events, { endpointing: false, audioMs: msFromSamples(subject.speech.length * 2 + silence().length), ended: true })
     })
 
     promise("the size of chunks does not matter", async () => {
@@ -112,14 +115,93 @@ export function keepsTheContract(name: string, start: () => Promise<Subject>, { 
         stream.commit()
       }
       stream.finish()
-      let lastMs = 0
-      for (const event of await rest(stream)) {
-        if (event.type !== "final") throw new Error(`${event.code}: ${event.message}`)
-        expect(event.startMs).toBeGreaterThanOrEqual(lastMs)
-        expect(event.endMs).toBeGreaterThanOrEqual(event.startMs)
-        expect(event.endMs).toBeLessThanOrEqual(msFromSamples(sampleCount))
-        lastMs = event.startMs
+      const events = await rest(stream)
+      expect(words(events)).not.toBe("")
+      expectLaws(events, { endpointing: false, audioMs: msFromSamples(sampleCount), ended: true })
+    })
+
+    promise("clearing forgets the open utterance, in its order, and nothing that was committed before", async () => {
+      const stream = open()
+      stream.clear()
+      stream.accept(speech())
+      stream.commit()
+      stream.accept(speech())
+      stream.clear()
+      stream.accept(silence())
+      stream.commit()
+      stream.finish()
+      const events = await rest(stream)
+      const ended = terminators(events)
+      expect(ended.map(({ type, utterance }) => ({ type, utterance }))).toEqual([
+        { type: "cleared", utterance: null },
+        { type: "final", utterance: 0 },
+        { type: "cleared", utterance: 1 },
+        { type: "final", utterance: 2 },
+      ])
+      expect(words(ended.slice(0, 2))).not.toBe("")
+      expect(words(ended.slice(2))).toBe("")
+      expectLaws(events, { endpointing: false, audioMs: msFromSamples(subject.speech.length * 2 + silence().length), ended: true })
+    })
+
+    promise("what is configured in mid-stream breaks nothing", async () => {
+      const stream = open()
+      stream.configure({ prompt: "names" })
+      stream.accept(speech())
+      stream.configure({ language: "en", prompt: "", endpointing: { silenceMs: 100 } })
+      stream.commit()
+      stream.finish()
+      stream.configure({ prompt: "too late" })
+      const events = await rest(stream)
+      expect(words(events)).not.toBe("")
+      expect(terminators(events)).toHaveLength(1)
+    })
+
+    promise("words are timed only where that is wanted, and lie in their finals", async () => {
+      for (const wanted of [false, true]) {
+        const stream = open({ words: wanted })
+        stream.accept(speech())
+        stream.commit()
+        stream.finish()
+        const events = await rest(stream)
+        expectLaws(events, { endpointing: false, audioMs: msFromSamples(subject.speech.length), ended: true })
+        if (!wanted) expect(events.filter((event) => event.type === "final" && event.words !== null)).toEqual([])
       }
+    })
+
+    promise("endpointing keeps the laws of events, and loses no commit", async () => {
+      const stream = open({ endpointing: usual })
+      stream.accept(speech())
+      stream.accept(silence())
+      stream.commit()
+      stream.accept(speech())
+      stream.commit()
+      stream.accept(speech())
+      stream.finish()
+      const events = await rest(stream)
+      const audioMs = msFromSamples(subject.speech.length * 3 + silence().length)
+      expectLaws(events, { endpointing: true, audioMs, ended: true })
+      expect(answersToCommits(events)).toHaveLength(2)
+      expect(words(events)).not.toBe("")
+      if (!subject.hearsEnds) return
+      expect(events[0]).toMatchObject({ type: "speech_start", utterance: 0 })
+      expect(terminators(events)[0]).toMatchObject({ type: "final", cause: "endpoint" })
+    })
+
+    promise("endpointing finds the same words whatever the size of chunks, with interims and without", async () => {
+      const heard = async (chunkSamples: number, interims: boolean) => {
+        const stream = open({ endpointing: usual, interims })
+        for (const samples of [speech(), silence(), speech()]) {
+          for (let at = 0; at < samples.length; at += chunkSamples) stream.accept(samples.slice(at, at + chunkSamples))
+        }
+        stream.finish()
+        const events = await rest(stream)
+        expectLaws(events, { endpointing: true, audioMs: msFromSamples(subject.speech.length * 2 + silence().length), ended: true })
+        return words(events)
+      }
+      const whole = await heard(subject.speech.length, false)
+      expect(whole).not.toBe("")
+      expect(await heard(1237, false)).toBe(whole)
+      expect(await heard(4096, true)).toBe(whole)
     })
 
     promise("what is owed is counted, and is nothing once everything is answered", async () => {
@@ -142,7 +224,7 @@ export function keepsTheContract(name: string, start: () => Promise<Subject>, { 
       const events = await rest(stream)
       expect(words(events)).not.toBe("")
       expect(events.at(-1)).toMatchObject({ type: "final", end: true, cause: "close" })
-      expect(committed(events)).toHaveLength(0)
+      expect(answersToCommits(events)).toHaveLength(0)
     })
 
     promise("finishing a stream that heard nothing just ends it", async () => {
@@ -176,12 +258,12 @@ export function keepsTheContract(name: string, start: () => Promise<Subject>, { 
       const [spoken, heard] = await Promise.all([rest(speaker), rest(listener)])
       expect(words(spoken)).not.toBe("")
       expect(words(heard)).toBe("")
-      expect(committed(heard)).toHaveLength(1)
+      expect(answersToCommits(heard)).toHaveLength(1)
     })
 
     promise("closing the engine ends its streams, and once is as good as twice", async () => {
       const other = await start()
-      const stream = other.engine.open({ language: "en", session: "contract last" })
+      const stream = other.engine.open({ ...told, session: "contract last" })
       const reading = rest(stream)
       stream.accept(other.speech.slice())
       stream.commit()
@@ -193,31 +275,23 @@ export function keepsTheContract(name: string, start: () => Promise<Subject>, { 
   })
 }
 
+/** Utterances end where the caller says so. */
+const told = { language: "en", endpointing: null, interims: false, words: false } as const
+
+const usual: Endpointing = { threshold: 0.5, prefixMs: 300, silenceMs: 500, maxMs: 30_000 }
+
 async function rest(stream: Stream): Promise<SpeechEvent[]> {
   const events: SpeechEvent[] = []
   for await (const event of stream.events) events.push(event)
   return events
 }
 
-/** An engine may also end utterances by itself, so only these can be counted against commits. */
-function committed(events: readonly SpeechEvent[]): SpeechEvent[] {
-  return events.filter((event) => event.type === "failed" || (event.end && event.cause === "commit"))
-}
-
+/** Of all finals; a failure is none. */
 function words(events: readonly SpeechEvent[]): string {
   return joinTexts(
-    events.map((event) => {
+    events.flatMap((event) => {
       if (event.type === "failed") throw new Error(`${event.code}: ${event.message}`)
-      return event.text
+      return event.type === "final" ? [event.text] : []
     }),
   )
-}
-
-/** Each utterance once, all its finals together, its terminator last. */
-function expectOrder(events: readonly SpeechEvent[]): void {
-  let utterance = 0
-  for (const event of events) {
-    expect(event.utterance).toBe(utterance)
-    if (event.type === "failed" || event.end) utterance++
-  }
 }

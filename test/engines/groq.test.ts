@@ -3,7 +3,7 @@ import { getEventListeners } from "node:events"
 import { APIConnectionTimeoutError } from "groq-sdk"
 import { samplesFromBytes } from "../../src/audio/pcm.ts"
 import { wavFromSamples } from "../../src/audio/wav.ts"
-import { EngineError, type Transcriber } from "../../src/engines/engine.ts"
+import { EngineError, type Transcriber, type Utterance } from "../../src/engines/engine.ts"
 import { createGroq } from "../../src/engines/groq.ts"
 import { failureOf as failureOfThrown } from "../../src/engines/groq-failures.ts"
 import { silentLog } from "../../src/log.ts"
@@ -11,6 +11,7 @@ import { upstreamErrors } from "../../src/metrics.ts"
 import { createPermits } from "../../src/speech/permits.ts"
 import { liftTranscriber } from "../../src/speech/utterances.ts"
 import { type HandClock, handClock } from "../support/clock.ts"
+import { energyVad } from "../support/energy-vad.ts"
 import { hearing, refusal, startGroqUpstream, startRawUpstream, verbose } from "../support/groq-upstream.ts"
 import { type LogTap, tapLog } from "../support/log.ts"
 import { keepsTheContract } from "./contract.ts"
@@ -33,7 +34,7 @@ interface Caller {
   readonly clock: HandClock
   readonly tap: LogTap
   readonly abort: AbortController
-  ask(options?: { samples?: Int16Array; language?: string }): ReturnType<Transcriber["transcribe"]>
+  ask(options?: Partial<Utterance>): ReturnType<Transcriber["transcribe"]>
   /** The EngineError of an utterance that must fail. */
   refused(): Promise<EngineError>
 }
@@ -47,7 +48,7 @@ function calling(upstream: { url: string; stop(): unknown }, options: Partial<Pa
   const tap = tapLog()
   const groq = createGroq({ apiKey: KEY, baseUrl: upstream.url, noSpeechThreshold: 0.7, clock, log: tap.log, ...options })
   const abort = new AbortController()
-  const ask: Caller["ask"] = ({ samples = speech, language = "en" } = {}) => groq.transcribe({ samples, language }, abort.signal)
+  const ask: Caller["ask"] = (options = {}) => groq.transcribe({ samples: speech, language: "en", ...options }, abort.signal)
   const caller: Caller = { groq, clock, tap, abort, ask, refused: async () => failureOf(ask()) }
   callers.push(caller)
   stops.push(() => upstream.stop())
@@ -88,7 +89,8 @@ afterEach(async () => {
 keepsTheContract("groq, lifted,", async () => {
   const upstream = startGroqUpstream(hearing)
   const groq = createGroq({ apiKey: KEY, baseUrl: upstream.url, noSpeechThreshold: 0.7, log: silentLog })
-  const engine = liftTranscriber(groq, { permits: createPermits({ atOnce: groq.concurrency, waitingMax: 8 }), log: silentLog })
+  const permits = createPermits({ atOnce: groq.concurrency, waitingMax: 8 })
+  const engine = liftTranscriber(groq, { permits, vad: energyVad(), log: silentLog })
   return { engine, speech: await fixture("ps_goforward"), dialled: () => upstream.asked.length, stop: upstream.stop }
 })
 
@@ -114,6 +116,36 @@ describe("what groq is asked", () => {
     const upstream = startGroqUpstream(hearing)
     await calling(upstream).ask({ language: "auto" })
     expect(upstream.asked[0]?.fields.map(([name]) => name)).toEqual(["file", "model", "response_format", "temperature"])
+  })
+
+  test("includes the prompt and the times of words where they are wanted", async () => {
+    const upstream = startGroqUpstream(hearing)
+    await calling(upstream).ask({ prompt: "Xanten and Kleve", words: true })
+    expect(upstream.asked[0]?.fields.slice(5)).toEqual([
+      ["prompt", "Xanten and Kleve"],
+      ["timestamp_granularities[]", "word"],
+      ["timestamp_granularities[]", "segment"],
+    ])
+    await calling(upstream).ask({ prompt: "", words: false })
+    expect(upstream.asked[1]?.fields).toHaveLength(5)
+  })
+
+  test("is of a long prompt the last words, as many as groq takes", async () => {
+    const upstream = startGroqUpstream(hearing)
+    const words = Array.from({ length: 300 }, (_, index) => `word${index}`)
+    await calling(upstream).ask({ prompt: words.join(" ") })
+    const prompt = new Map(upstream.asked[0]?.fields).get("prompt")!
+    expect(prompt.length).toBeGreaterThan(880)
+    expect(prompt.length).toBeLessThanOrEqual(896)
+    expect(words.slice(-prompt.split(" ").length).join(" ")).toBe(prompt)
+  })
+
+  test("takes no account of a draft, and says that it is not to be asked for interims", async () => {
+    const upstream = startGroqUpstream(hearing)
+    const caller = calling(upstream)
+    expect(caller.groq.interims).toBe(false)
+    await caller.ask({ draft: { tokens: [1, 2], fixed: 1 } })
+    expect(upstream.asked[0]?.fields).toHaveLength(5)
   })
 
   test("is nothing when less than a tenth of a second was said", async () => {
@@ -145,17 +177,71 @@ describe("what groq answers", () => {
 
   test("becomes a transcript with times in ms and the numbers of each segment", async () => {
     const segments = [
-      { text: " Go forward", start: 0, end: 0.84, avg_logprob: -0.25, no_speech_prob: 0.02 },
-      { text: " ten  meters.", start: 0.84, end: 1.9, avg_logprob: -0.3, no_speech_prob: 0.03 },
+      { text: " Go forward", start: 0, end: 0.84, avg_logprob: -0.25, no_speech_prob: 0.02, compression_ratio: 0.9, tokens: [7, 8] },
+      { text: " ten  meters.", start: 0.84, end: 1.9, avg_logprob: -0.3, no_speech_prob: 0.03, temperature: 0.2 },
     ]
+    const words = null
     expect(await answering(verbose(" Go forward ten  meters. ", segments)).ask()).toEqual({
       text: "Go forward ten meters.",
       language: "en",
       segments: [
-        { text: " Go forward", startMs: 0, endMs: 840, avgLogprob: -0.25, noSpeechProb: 0.02 },
-        { text: " ten  meters.", startMs: 840, endMs: 1900, avgLogprob: -0.3, noSpeechProb: 0.03 },
+        {
+          text: " Go forward",
+          startMs: 0,
+          endMs: 840,
+          avgLogprob: -0.25,
+          noSpeechProb: 0.02,
+          compressionRatio: 0.9,
+          temperature: null,
+          tokens: [7, 8],
+          words,
+        },
+        {
+          text: " ten  meters.",
+          startMs: 840,
+          endMs: 1900,
+          avgLogprob: -0.3,
+          noSpeechProb: 0.03,
+          compressionRatio: null,
+          temperature: 0.2,
+          tokens: [],
+          words,
+        },
       ],
     })
+  })
+
+  test("gives each segment the words that were said in it, and a silent one takes its own with it", async () => {
+    const segments = [
+      { text: " Go forward", start: 0, end: 0.84 },
+      { text: " ten meters.", start: 0.9, end: 1.9 },
+      { text: " Thank you.", start: 1.9, end: 3, avg_logprob: -1.4, no_speech_prob: 0.92 },
+    ]
+    const words = [
+      { word: "Go", start: 0, end: 0.3 },
+      { word: " forward", start: 0.3, end: 0.84 },
+      { word: "ten", start: 0.9, end: 1.2 },
+      { word: " ", start: 1.2, end: 1.2 },
+      { word: "meters.", start: 1.2, end: 1.9 },
+      { word: "Thank", start: 1.9, end: 2.2 },
+    ]
+    const answer = verbose(" Go forward ten meters. Thank you.", segments, { words })
+    const { segments: spoken } = await answering(answer).ask({ words: true })
+    expect(spoken.map((segment) => segment.words?.map(({ text, startMs, endMs }) => [text, startMs, endMs]))).toEqual([
+      [
+        ["Go", 0, 300],
+        ["forward", 300, 840],
+      ],
+      [
+        ["ten", 900, 1200],
+        ["meters.", 1200, 1900],
+      ],
+    ])
+    expect(spoken[0]?.words?.[0]?.confidence).toBeNull()
+    const unasked = await answering(answer).ask()
+    expect(unasked.segments.map((segment) => segment.words)).toEqual([null, null])
+    const untold = await answering(verbose(" Go.", segments.slice(0, 1))).ask({ words: true })
+    expect(untold.segments.map((segment) => segment.words)).toEqual([null])
   })
 
   test("loses its silent segments and keeps its spoken ones, also when silence comes first", async () => {
@@ -181,7 +267,7 @@ describe("what groq answers", () => {
     const { text, segments } = await answering(verbose("Hello.", [{ text: "Hello." }])).ask()
     expect(text).toBe("Hello.")
     const endMs = Math.round(speech.length / 16)
-    expect(segments).toEqual([{ text: "Hello.", startMs: 0, endMs, avgLogprob: null, noSpeechProb: null }])
+    expect(segments).toMatchObject([{ text: "Hello.", startMs: 0, endMs, avgLogprob: null, noSpeechProb: null, tokens: [] }])
   })
 
   test("keeps words unspaced where the language writes none", async () => {

@@ -7,6 +7,10 @@ const segment = (text: string, noSpeechProb: number | null, avgLogprob: number |
   endMs: 1000,
   noSpeechProb,
   avgLogprob,
+  compressionRatio: null,
+  temperature: null,
+  tokens: [],
+  words: null,
 })
 
 const kept = (...segments: Segment[]) => withoutSilence(segments, 0.7, openAiSilence).map(({ text }) => text)

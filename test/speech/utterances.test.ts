@@ -9,6 +9,7 @@ import type { Transcript } from "../../src/speech/transcript.ts"
 import { liftTranscriber } from "../../src/speech/utterances.ts"
 import { handClock } from "../support/clock.ts"
 import { untouchedVad } from "../support/energy-vad.ts"
+import { randomFrom } from "../support/random.ts"
 
 /** A transcriber that answers when the test says so. The text of an answer is the first sample of its utterance. */
 function scripted() {
@@ -379,16 +380,6 @@ describe("a lifted engine", () => {
 })
 
 describe("any interleaving of many streams", () => {
-  /** mulberry32: the same seed gives the same run. */
-  function randomFrom(seed: number) {
-    return () => {
-      seed = (seed + 0x6d2b79f5) | 0
-      let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-      return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-    }
-  }
-
   /** Answers each utterance with "first:length" of its samples after a random time, fails some, and honours an abort. */
   function randomTranscriber(random: () => number, clock: ReturnType<typeof handClock>): Transcriber {
     return {

@@ -1,10 +1,12 @@
 /** What the tests of the Deepgram engine share: a local Deepgram, a clock in the test's hand, and the laws that hold after each. */
 import { afterEach, beforeEach, expect } from "bun:test"
 import { createDeepgram, type DeepgramOptions } from "../../src/engines/deepgram.ts"
-import type { Engine, EngineErrorCode, Stream } from "../../src/engines/engine.ts"
-import type { SpeechEvent } from "../../src/speech/events.ts"
+import type { Endpointing, Engine, EngineErrorCode, Stream, StreamOptions } from "../../src/engines/engine.ts"
+import type { EndCause, FinalEvent, SpeechEvent } from "../../src/speech/events.ts"
+import { joinTexts } from "../../src/speech/transcript.ts"
 import { type HandClock, handClock } from "./clock.ts"
 import { type Call, type DeepgramUpstream, startDeepgram } from "./deepgram-upstream.ts"
+import { expectLaws } from "./event-laws.ts"
 import { type LogTap, tapLog } from "./log.ts"
 
 export const KEY = "the-secret-key"
@@ -19,19 +21,34 @@ export let tap: LogTap
 /** At `deepgram`, with `clock`. */
 export let engine: Engine
 let engines: Engine[]
+/** What every stream of the test told. */
+let tellings: Telling[]
 
-/** To be called once in a test file. Whatever a test did: no timer and no socket is left, and neither the key nor a word is in the log. */
+interface Telling {
+  readonly endpointing: boolean
+  readonly events: SpeechEvent[]
+  audioMs: number
+  /** All was read that there is. */
+  ended: boolean
+}
+
+/**
+ * To be called once in a test file. Whatever a test did: every event was lawful, no timer and no socket is left, and neither the
+ * key nor a word is in the log.
+ */
 export function useDeepgram(): void {
   beforeEach(() => {
     deepgram = startDeepgram()
     clock = handClock()
     tap = tapLog()
     engines = []
+    tellings = []
     engine = engineAt(deepgram.url)
   })
 
   afterEach(async () => {
     for (const open of engines) await open.close()
+    for (const { events, ...telling } of tellings) expectLaws(events, telling)
     expect(clock.waiting).toBe(0)
     await deepgram.emptied()
     const log = JSON.stringify(tap.lines)
@@ -46,21 +63,99 @@ export function engineAt(baseUrl: string, options: Partial<DeepgramOptions> = {}
   return opened
 }
 
+/** How an utterance ended, with the words of all its segments. */
+export type Turn =
+  | {
+      readonly type: "turn"
+      readonly utterance: number
+      readonly text: string
+      /** From the first word to the last; of an utterance without words, the utterance. */
+      readonly startMs: number
+      readonly endMs: number
+      readonly cause: EndCause
+      readonly language: string | null
+    }
+  | Extract<SpeechEvent, { type: "failed" | "cleared" }>
+
 export interface Listener extends Stream {
-  next(): Promise<SpeechEvent>
-  /** Everything up to the end of the events. */
-  rest(): Promise<SpeechEvent[]>
+  /** The next event, as it is. */
+  event(): Promise<SpeechEvent>
+  /** All events to come. */
+  all(): Promise<SpeechEvent[]>
+  /** The next utterance that ended. */
+  next(): Promise<Turn>
+  /** All that will end. */
+  rest(): Promise<Turn[]>
 }
 
-export function open(from = engine, language = "en"): Listener {
-  const stream = from.open({ language, session: "s1" })
-  const events = stream.events[Symbol.asyncIterator]()
-  async function next() {
-    const { value, done } = await events.next()
-    if (done) throw new Error("the events ended")
+export const ENDPOINTING: Endpointing = { threshold: 0.5, prefixMs: 300, silenceMs: 300, maxMs: 30_000 }
+
+export function open(from = engine, options: Partial<StreamOptions> = {}): Listener {
+  const wanted = { language: "en", session: "s1", endpointing: ENDPOINTING, interims: false, words: false, ...options }
+  const stream = from.open(wanted)
+  const telling: Telling = { endpointing: wanted.endpointing !== null, events: [], audioMs: 0, ended: false }
+  tellings.push(telling)
+  const iterator = stream.events[Symbol.asyncIterator]()
+  let closed = false
+
+  async function heard(): Promise<SpeechEvent | undefined> {
+    const { value, done } = await iterator.next()
+    telling.ended = done === true && !closed
+    if (done) return undefined
+    telling.events.push(value)
     return value
   }
-  return Object.defineProperties({ next, rest: () => Array.fromAsync(stream.events) } as Listener, Object.getOwnPropertyDescriptors(stream))
+
+  async function heardTurn(): Promise<Turn | undefined> {
+    const segments: FinalEvent[] = []
+    for (let event = await heard(); event; event = await heard()) {
+      if (event.type === "failed" || event.type === "cleared") return event
+      if (event.type === "final") segments.push(event)
+      if (event.type === "final" && event.end) return turnOf(segments)
+    }
+    return undefined
+  }
+
+  const listener: Pick<Listener, "accept" | "close" | "event" | "all" | "next" | "rest"> = {
+    accept(samples) {
+      telling.audioMs += samples.length / 16
+      stream.accept(samples)
+    },
+    close() {
+      closed = true
+      stream.close()
+    },
+    event: () => must(heard()),
+    all: () => untilEnd(heard),
+    next: () => must(heardTurn()),
+    rest: () => untilEnd(heardTurn),
+  }
+  return Object.defineProperties({} as Listener, {
+    ...Object.getOwnPropertyDescriptors(stream),
+    ...Object.getOwnPropertyDescriptors(listener),
+  })
+}
+
+async function must<T>(next: Promise<T | undefined>): Promise<T> {
+  const value = await next
+  if (value === undefined) throw new Error("the events ended")
+  return value
+}
+
+async function untilEnd<T>(next: () => Promise<T | undefined>): Promise<T[]> {
+  const all: T[] = []
+  for (let value = await next(); value !== undefined; value = await next()) all.push(value)
+  return all
+}
+
+function turnOf(segments: readonly FinalEvent[]): Turn {
+  const last = segments.at(-1)!
+  const spoken = segments.filter(({ text }) => text !== "")
+  const { startMs } = spoken[0] ?? last
+  const { endMs } = spoken.at(-1) ?? last
+  const text = joinTexts(segments.map((segment) => segment.text))
+  const language = (spoken[0] ?? last).language
+  return { type: "turn", utterance: last.utterance, text, startMs, endMs, cause: last.cause, language }
 }
 
 /** Every sample tells its place in the stream, so that audio sent twice, late or not at all shows. */
@@ -68,19 +163,18 @@ export function audio(fromMs: number, toMs: number): Int16Array {
   return Int16Array.from({ length: (toMs - fromMs) * 16 }, (_, i) => (fromMs * 16 + i) % 32_749)
 }
 
-export interface FinalRest {
+export interface TurnRest {
   utterance?: number
-  cause?: "endpoint" | "commit" | "close"
+  cause?: EndCause
   language?: string | null
 }
 
-export function final(text: string, startMs: number, endMs: number, rest: FinalRest = {}): SpeechEvent {
-  const numbers = { avgLogprob: null, noSpeechProb: null }
-  return { type: "final", utterance: 0, text, startMs, endMs, end: true, cause: "endpoint", language: "en", ...numbers, ...rest }
+export function turn(text: string, startMs: number, endMs: number, rest: TurnRest = {}): Turn {
+  return { type: "turn", utterance: 0, text, startMs, endMs, cause: "endpoint", language: "en", ...rest }
 }
 
-export function failed(code: EngineErrorCode, utterance = 0): SpeechEvent {
-  return { type: "failed", utterance, code, message: expect.any(String) as unknown as string }
+export function failed(code: EngineErrorCode, utterance = 0, cause: EndCause | null = "commit"): Turn {
+  return { type: "failed", utterance, cause, code, message: expect.any(String) as unknown as string }
 }
 
 export async function countOf(

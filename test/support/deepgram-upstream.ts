@@ -16,7 +16,8 @@ export interface ResultsOptions {
   readonly speechFinal?: boolean
   readonly fromFinalize?: boolean
   readonly languages?: readonly string[]
-  readonly words?: readonly { readonly start: number; readonly end: number }[]
+  readonly words?: readonly { readonly start: number; readonly end: number; readonly word?: string; readonly punctuated_word?: string }[]
+  readonly confidence?: number
 }
 
 /** One accepted connection. */
@@ -34,6 +35,7 @@ export interface Call {
   /** Resolves once the text message came `count` times. */
   got(type: "Finalize" | "KeepAlive" | "CloseStream", count?: number): Promise<void>
   results(transcript: string, options?: ResultsOptions): void
+  speechStarted(timestamp: number): void
   utteranceEnd(lastWordEnd: number): void
   metadata(): void
   /** Anything, as it is. */
@@ -190,6 +192,7 @@ function createCall(socket: ServerWebSocket<CallState>, { changes, said, answers
         fromFinalize = false,
         languages,
         words,
+        confidence = 0.99,
       } = options
       if (final) finalsEnd = end
       if (transcript.trim() !== "") said.push(transcript)
@@ -207,7 +210,7 @@ function createCall(socket: ServerWebSocket<CallState>, { changes, said, answers
             alternatives: [
               {
                 transcript,
-                confidence: transcript === "" ? 0 : 0.99,
+                confidence: transcript === "" ? 0 : confidence,
                 ...(languages && { languages }),
                 words: spoken.map((word) => ({ word: "word", confidence: 0.99, ...word })),
               },
@@ -217,6 +220,7 @@ function createCall(socket: ServerWebSocket<CallState>, { changes, said, answers
         }),
       )
     },
+    speechStarted: (timestamp) => call.say(JSON.stringify({ type: "SpeechStarted", channel: [0, 1], timestamp })),
     utteranceEnd: (lastWordEnd) => call.say(JSON.stringify({ type: "UtteranceEnd", channel: [0, 1], last_word_end: lastWordEnd })),
     metadata: () =>
       call.say(

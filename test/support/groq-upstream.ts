@@ -100,6 +100,9 @@ export interface SegmentOnTheWire {
   readonly end?: number
   readonly avg_logprob?: number
   readonly no_speech_prob?: number
+  readonly compression_ratio?: number
+  readonly temperature?: number
+  readonly tokens?: readonly number[]
 }
 
 /** A verbose_json body. */

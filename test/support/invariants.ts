@@ -131,16 +131,19 @@ export async function talk(
   return { vad, words, interim, bytes, commits, clears, errors, configs, close, received: client.received, ending }
 }
 
-/** Every law, of whatever came. */
-export function expectLawful(talk: Talk): void {
+/** Every law, of whatever came. `mayBreak`: the engine may be gone for good on the way. */
+export function expectLawful(talk: Talk, { mayBreak = false } = {}): void {
   const events = talk.received.map(readEventLine)
   expect(events.map(({ seq }) => seq)).toEqual(events.map((_, nth) => nth))
   expect(events[0]?.type).toBe("ready")
   expectLawfulUtterances(talk, events)
-  expectAnswers(talk, events)
+  const fatal = events.findIndex((event) => event.type === "error" && event.fatal)
   const done = events.findIndex(({ type }) => type === "done")
-  if (done >= 0) expect(done).toBe(events.length - 1)
-  if (talk.close !== undefined) expectDone(talk, events)
+  for (const last of [fatal, done]) if (last >= 0) expect(last).toBe(events.length - 1)
+  if (fatal >= 0) expect([mayBreak, talk.ending.code]).toEqual([true, 1011])
+  const finished = talk.close !== undefined && fatal < 0
+  expectAnswers(talk, events, finished)
+  if (finished) expectDone(talk, events)
 }
 
 const isTerminator = (event: EventLine) => (event.type === "final" && event.end) || event.type === "failed"
@@ -148,20 +151,19 @@ const isAnswerToCommit = (event: EventLine) => isTerminator(event) && "cause" in
 const refsOf = (events: readonly EventLine[]): Ref[] => events.map((event) => ("ref" in event ? event.ref : undefined))
 
 /** Each control has its one answer, in order; of a connection that broke, the later ones may be missing. */
-function expectAnswers({ commits, clears, errors, configs, close }: Talk, events: readonly EventLine[]) {
+function expectAnswers({ commits, clears, errors, configs }: Talk, events: readonly EventLine[], finished: boolean) {
   const answers: [string, readonly Ref[], readonly EventLine[]][] = [
     ["commit", commits, events.filter(isAnswerToCommit)],
     ["clear", clears, events.filter(({ type }) => type === "cleared")],
-    ["mistake", errors, events.filter(({ type }) => type === "error")],
+    ["mistake", errors, events.filter((event) => event.type === "error" && !event.fatal)],
     ["config", configs.map(({ ref }) => ref), events.filter(({ type }) => type === "ready")],
   ]
   for (const [kind, asked, answered] of answers) {
-    expect([kind, refsOf(answered)]).toEqual([kind, close ? [...asked] : asked.slice(0, answered.length)])
+    expect([kind, refsOf(answered)]).toEqual([kind, finished ? [...asked] : asked.slice(0, answered.length)])
   }
   const told = events.flatMap((event) => (event.type === "ready" ? [event.config] : []))
   expect<object[]>(told).toEqual(configs.slice(0, told.length).map(({ config }) => config))
   for (const event of events) {
-    if (event.type === "error") expect(event.fatal).toBe(false)
     if (!isAnswerToCommit(event) && (event.type === "final" || event.type === "failed")) expect(event.ref).toBeUndefined()
   }
 }

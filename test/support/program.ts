@@ -1,6 +1,6 @@
 /** The program as a user meets it: run from source as a process, or its commands with their streams caught. */
 import { join } from "node:path"
-import { runCommandLine } from "../../src/commands/command-line.ts"
+import { runCommandLine, type Surroundings } from "../../src/commands/command-line.ts"
 import type { Environment } from "../../src/settings.ts"
 
 const root = join(import.meta.dir, "../..")
@@ -90,7 +90,7 @@ export interface Ran {
 }
 
 /** Runs a command inside this process; engine processes are real. */
-export async function runCommand(args: readonly string[], env: Environment = {}, stop = new AbortController().signal): Promise<Ran> {
+export async function runCommand(args: readonly string[], env: Environment = {}, changes: Partial<Surroundings> = {}): Promise<Ran> {
   const output: string[] = []
   const errors: string[] = []
   const code = await runCommandLine({
@@ -98,10 +98,11 @@ export async function runCommand(args: readonly string[], env: Environment = {},
     env: { ...inherited, ...env },
     engineCommand: [process.execPath, main, "__engine"],
     vadCommand: [process.execPath, main, "__vad"],
-    stop,
+    stop: new AbortController().signal,
     terminal: false,
     write: (text) => output.push(text),
     writeError: (text) => errors.push(text),
+    ...changes,
   })
   return { code, output, errors }
 }

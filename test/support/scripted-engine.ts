@@ -9,6 +9,7 @@ import type { FromEngine, Piece, ToEngine } from "../../src/engines/whisper/ipc.
 const send = (message: FromEngine) => process.send!(message)
 const die = () => process.kill(process.pid, "SIGKILL")
 const waiting = new Map<number, () => void>()
+let turns = 0
 
 /** True for one process only, of all that share SCRIPT_DIR. */
 function first(name: string): boolean {
@@ -40,6 +41,8 @@ function recognise({ id, samples, language, prompt, words, interim, draft }: Pie
       return say(id, String(company))
     case "pid and company":
       return say(id, `${process.pid} ${company}`)
+    case "turn":
+      return say(id, String(turns++))
     case "doubtful":
       return say(id, "doubtful", -0.8, 0.6)
     case "request":

@@ -40,6 +40,15 @@ export interface ScriptedWriters extends WhisperSessions {
   readonly open: () => number
 }
 
+/** So many words without a pattern, others for each seed. */
+export function manyWords(count: number, seed = 1): number[] {
+  let state = seed
+  return Array.from({ length: count }, () => {
+    state = (state * 48_271) % 2_147_483_647
+    return 1 + (state % 9)
+  })
+}
+
 export function scriptedWriters(script: WriterScript): ScriptedWriters {
   const { batchMax = 4, shortContext = true, maxTokens = 448, heads = 1, noSpeechProb = 0.1 } = script
   const asked: Asked[] = []

@@ -6,6 +6,8 @@ import { z } from "zod"
 
 export type UpstreamMessage =
   | Results
+  /** Somebody begins to speak, with or without words. */
+  | { readonly kind: "speech_started"; readonly atSeconds: number }
   /** A gap after the last word; `lastWordEndSeconds` is null if Deepgram does not know it. */
   | { readonly kind: "utterance_end"; readonly lastWordEndSeconds: number | null }
   /** The last message before the close that CloseStream asked for. */
@@ -24,6 +26,9 @@ export interface Results {
   readonly text: string
   /** From the first word to the last; the whole result where Deepgram lists no words. */
   readonly speech: { readonly startSeconds: number; readonly endSeconds: number }
+  readonly words: readonly HeardWord[]
+  /** 0 to 1; null where there are no words. */
+  readonly confidence: number | null
   readonly language: string | null
   readonly isFinal: boolean
   /** Deepgram heard the end of speech here. */
@@ -32,7 +37,24 @@ export interface Results {
   readonly fromFinalize: boolean
 }
 
+/** One word as Deepgram writes it in its text, with its punctuation. */
+export interface HeardWord {
+  readonly text: string
+  readonly startSeconds: number
+  readonly endSeconds: number
+  readonly confidence: number | null
+}
+
 const seconds = z.number().nonnegative()
+const confidence = z.number().min(0).max(1).nullable().catch(null)
+
+const wordSchema = z.object({
+  start: seconds,
+  end: seconds,
+  word: z.string().catch(""),
+  punctuated_word: z.string().optional().catch(undefined),
+  confidence,
+})
 
 const resultsSchema = z.object({
   type: z.literal("Results"),
@@ -46,11 +68,13 @@ const resultsSchema = z.object({
       z.object({
         transcript: z.string(),
         languages: z.array(z.string()).catch([]),
-        words: z.array(z.object({ start: seconds, end: seconds })).catch([]),
+        confidence,
+        words: z.array(wordSchema).catch([]),
       }),
     ),
   }),
 })
+const speechStartedSchema = z.object({ type: z.literal("SpeechStarted"), timestamp: seconds })
 const utteranceEndSchema = z.object({ type: z.literal("UtteranceEnd"), last_word_end: z.number() })
 const errorSchema = z.object({ type: z.literal("Error"), variant: z.string().optional().catch(undefined) })
 /** Not empty: a Blob has a type too. */
@@ -64,6 +88,10 @@ export function readMessage(message: unknown): UpstreamMessage {
     case "Results": {
       const results = resultsSchema.safeParse(message)
       return results.success ? readResults(results.data) : { kind: "unreadable" }
+    }
+    case "SpeechStarted": {
+      const started = speechStartedSchema.safeParse(message)
+      return started.success ? { kind: "speech_started", atSeconds: started.data.timestamp } : { kind: "unreadable" }
     }
     case "UtteranceEnd": {
       const end = utteranceEndSchema.safeParse(message)
@@ -82,17 +110,24 @@ export function readMessage(message: unknown): UpstreamMessage {
 function readResults({ start, duration, channel, ...flags }: z.infer<typeof resultsSchema>): Results {
   const best = channel.alternatives[0]
   const endSeconds = start + duration
+  const text = best?.transcript.trim() ?? ""
   return {
     kind: "results",
     startSeconds: start,
     endSeconds,
-    text: best?.transcript.trim() ?? "",
+    text,
     speech: { startSeconds: best?.words[0]?.start ?? start, endSeconds: best?.words.at(-1)?.end ?? endSeconds },
+    words: (best?.words ?? []).map(readWord).filter((word) => word.text !== ""),
+    confidence: text === "" ? null : (best?.confidence ?? null),
     language: best?.languages[0] ?? null,
     isFinal: flags.is_final,
     speechFinal: flags.speech_final,
     fromFinalize: flags.from_finalize,
   }
+}
+
+function readWord({ start, end, word, punctuated_word: punctuated, confidence }: z.infer<typeof wordSchema>): HeardWord {
+  return { text: (punctuated ?? word).trim(), startSeconds: start, endSeconds: end, confidence }
 }
 
 /** Only a name or number may reach a log, never a sentence of Deepgram's: it could quote what was said. */

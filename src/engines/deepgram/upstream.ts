@@ -4,21 +4,14 @@
  * Knows no stream: what is owed and whether to dial again is decided elsewhere.
  */
 import type { DeepgramClient } from "@deepgram/sdk"
-import { bytesFromSamples, SAMPLE_RATE_HZ } from "../../audio/pcm.ts"
+import { bytesFromSamples } from "../../audio/pcm.ts"
 import type { Clock } from "../../clock.ts"
-import type { EngineError, Language } from "../engine.ts"
+import type { EngineError } from "../engine.ts"
 import { createAlarm } from "./alarm.ts"
 import { closeFailure, closeTimeout, connectTimeout, handshakeFailure, reportedFailure } from "./failures.ts"
 import { readMessage, type UpstreamMessage } from "./messages.ts"
+import type { Query } from "./query.ts"
 import type { Timings } from "./timings.ts"
-
-export const MODEL = "nova-2"
-
-/** Silence after which Deepgram ends an utterance. Its own default of 10 ms cuts sentences in two. */
-const ENDPOINTING_MS = 300
-
-/** Gap between words after which it says UtteranceEnd, also where noise hides the silence; the least it allows. */
-export const UTTERANCE_END_MS = 1_000
 
 /** Our own deadline ends the handshake; the SDK's must only not come before it. */
 const SDK_CONNECT_MARGIN_MS = 5_000
@@ -49,14 +42,14 @@ export interface Upstream {
 
 export interface DialOptions {
   readonly client: DeepgramClient
-  readonly language: Language
+  readonly query: Query
   readonly clock: Clock
   readonly timings: Timings
 }
 
 type LiveSocket = Awaited<ReturnType<DeepgramClient["listen"]["v1"]["connect"]>>
 
-export function dial({ client, language, clock, timings }: DialOptions, listener: UpstreamListener): Upstream {
+export function dial({ client, query, clock, timings }: DialOptions, listener: UpstreamListener): Upstream {
   let socket: LiveSocket | undefined
   let state: "connecting" | "open" | "draining" | "ended" = "connecting"
   let sawMetadata = false
@@ -70,7 +63,7 @@ export function dial({ client, language, clock, timings }: DialOptions, listener
 
   async function connect() {
     try {
-      const created = await client.listen.v1.connect(query(language, timings))
+      const created = await client.listen.v1.connect({ ...query, ...fence(timings) })
       if (state === "ended") return
       socket = created
       // One handler an event: the SDK's on() replaces. They go in before connect(), which is what dials.
@@ -163,25 +156,9 @@ export function dial({ client, language, clock, timings }: DialOptions, listener
   }
 }
 
-function query(language: Language, { connectMs }: Timings): Parameters<DeepgramClient["listen"]["v1"]["connect"]>[0] {
-  return {
-    model: MODEL,
-    // Live streams know no detection; `multi` is the nearest thing, and of nova-2 it covers English and Spanish only.
-    language: language === "auto" ? "multi" : language,
-    encoding: "linear16",
-    sample_rate: SAMPLE_RATE_HZ,
-    channels: 1,
-    punctuate: "true",
-    smart_format: "true",
-    interim_results: "true",
-    endpointing: ENDPOINTING_MS,
-    // UtteranceEnd needs interim results and, by Deepgram's own examples, vad_events.
-    utterance_end_ms: UTTERANCE_END_MS,
-    vad_events: "true",
-    queryParams: { no_delay: "true" },
-    reconnectAttempts: 0,
-    connectionTimeoutInSeconds: (connectMs + SDK_CONNECT_MARGIN_MS) / 1000,
-  }
+/** The SDK is neither to dial again by itself nor to give up before we do. */
+function fence({ connectMs }: Timings) {
+  return { reconnectAttempts: 0, connectionTimeoutInSeconds: (connectMs + SDK_CONNECT_MARGIN_MS) / 1000 }
 }
 
 /** Ends the socket for good. A peer that never answers the close frame would keep it open for ever: the SDK has no terminate of its own. */

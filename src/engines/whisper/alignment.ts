@@ -43,6 +43,9 @@ function writeShares(row: Float32Array, into: Float32Array): void {
   for (let at = 0; at < into.length; at++) into[at] = (row[at] ?? 0) / (sum || 1)
 }
 
+/** Added to each deviation: where hardly any token listens, the differences are noise. */
+const NOBODY_LISTENS = 1e-4
+
 /** Each position over all tokens: mean 0, standard deviation 1. What every token listens to says nothing about any. */
 function standardise(values: Float32Array, tokens: number, heard: number): void {
   for (let position = 0; position < heard; position++) {
@@ -53,7 +56,7 @@ function standardise(values: Float32Array, tokens: number, heard: number): void 
       squares += (values[i] as number) ** 2
     }
     const mean = sum / tokens
-    const deviation = Math.sqrt(Math.max(0, squares / tokens - mean ** 2)) || 1
+    const deviation = Math.sqrt(Math.max(0, squares / tokens - mean ** 2)) + NOBODY_LISTENS
     for (let i = position; i < values.length; i += heard) values[i] = ((values[i] as number) - mean) / deviation
   }
 }

@@ -1,13 +1,13 @@
 /**
  * From tokens back to text, as `tokenizer.json` says. The tokenizer of transformers.js does that too, but holds all it needs
- * for the way there as well: 30 MB in every engine process, and no engine turns text into tokens. Knows no model.
+ * for the way there as well: 30 MB in every engine process, and hardly an engine turns text into tokens. Knows no model.
  */
 import { z } from "zod"
 
 const record = z.custom<Readonly<Record<string, unknown>>>((value) => typeof value === "object" && value !== null, "expected an object")
 
 /** Every Whisper has a byte-level vocabulary. Its 50,000 tokens are checked where they are read, in a tenth of the time. */
-const tokenizerFile = z.object({
+export const tokenizerFile = z.object({
   model: z.object({ type: z.literal("BPE"), vocab: record }),
   decoder: z.object({ type: z.literal("ByteLevel") }),
   added_tokens: z.array(z.object({ id: z.number().int().nonnegative() })),
@@ -22,7 +22,8 @@ export function createDetokenizer(source: unknown): Detokenizer {
   // One array for all: an object for each of 50,000 tokens would weigh more than the vocabulary.
   const bytes = new Uint8Array(words.reduce((sum, { length }) => sum + length, 0))
   const ends = new Uint32Array(words.length)
-  const byteOf = byteAlphabet()
+  const byteOf = new Uint8Array(0x200)
+  for (const [byte, letter] of byteAlphabet().entries()) byteOf[letter.charCodeAt(0)] = byte
   let end = 0
   for (const [token, word] of words.entries()) {
     for (let i = 0; i < word.length; i++) bytes[end++] = byteOf[word.charCodeAt(i)] ?? 0
@@ -46,14 +47,12 @@ function wordsOf({ model, added_tokens }: z.infer<typeof tokenizerFile>): string
 
 /**
  * Byte-level vocabularies write each byte as one letter: the printable ones of Latin-1 as themselves, the others from U+0100 on
- * (bytes_to_unicode in https://github.com/openai/gpt-2/blob/master/src/encoder.py). This is the way back.
+ * (bytes_to_unicode in https://github.com/openai/gpt-2/blob/master/src/encoder.py).
  */
-function byteAlphabet(): Uint8Array {
-  const byteOf = new Uint8Array(0x200)
+export function byteAlphabet(): string[] {
   let next = 0x100
-  for (let byte = 0; byte < 0x100; byte++) {
+  return Array.from({ length: 0x100 }, (_, byte) => {
     const printable = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte !== 0xad)
-    byteOf[printable ? byte : next++] = byte
-  }
-  return byteOf
+    return String.fromCharCode(printable ? byte : next++)
+  })
 }

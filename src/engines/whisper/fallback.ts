@@ -3,6 +3,7 @@
  * Pure; knows no audio and no model.
  */
 import type { Decoded } from "./decode.ts"
+import { whisperSilence } from "./silence.ts"
 
 /** One way in which an utterance was understood. */
 export interface Attempt {
@@ -12,10 +13,11 @@ export interface Attempt {
   readonly temperature: number
 }
 
-/** OpenAI's three thresholds. */
+/** OpenAI's two thresholds. */
 const COMPRESSION_RATIO_MAX = 2.4
 const AVG_LOGPROB_MIN = -1
-const NO_SPEECH_PROB_MAX = 0.6
+/** That of the setting NO_SPEECH_THRESHOLD, unless somebody changes it. */
+const NO_SPEECH_THRESHOLD = 0.7
 
 /**
  * At which an utterance is decoded again, one after another until its text is to be trusted. The first is for the full context
@@ -23,10 +25,13 @@ const NO_SPEECH_PROB_MAX = 0.6
  */
 export const TEMPERATURES: readonly number[] = [0, 0.2, 0.4]
 
-/** Whether another try may give a better text. Over silence every text is wrong, however it is found. */
+/**
+ * Whether another try may give a better text. What is taken for silence anyway is left at that: the full context is surer of what it makes
+ * up, "Thank you." over soft music at -1.1 instead of -1.8.
+ */
 export function isDoubtful(attempt: Attempt): boolean {
   const { avgLogprob, noSpeechProb } = attempt.decoded
-  return isRound(attempt) || (avgLogprob < AVG_LOGPROB_MIN && noSpeechProb <= NO_SPEECH_PROB_MAX)
+  return isRound(attempt) || (avgLogprob < AVG_LOGPROB_MIN && !whisperSilence(noSpeechProb, avgLogprob, NO_SPEECH_THRESHOLD))
 }
 
 /** A text that came to its end before one that goes round in circles: that is sure of its words, so the logprob alone would keep it. */

@@ -80,20 +80,22 @@ function spansOf(words: readonly SpelledWord[], alignment: Alignment, quiet: Uin
     const [before, after] = [listened[i - 1], listened[i]]
     const path = words[i] === undefined ? heard : before === undefined ? 0 : (alignment.bounds[words[i]?.spokenFrom ?? 0] ?? heard)
     const between = { start: before ? before.peak + 1 : 0, end: after?.peak ?? heard }
-    const parted = pauseIn(quiet, between) ?? { start: path, end: path }
+    const parted = pauseIn(quiet, between) ?? pauseAround(path, before, after)
     const [left, right] = [spans[i - 1], spans[i]]
-    if (left && before) left.end = Math.max(left.end, Math.min(parted.start, before.last + REACH_AFTER_POSITIONS))
-    if (right && after)
-      right.start = Math.max(left?.end ?? 0, Math.min(right.start, Math.max(parted.end, after.first - REACH_BEFORE_POSITIONS)))
+    if (left) left.end = Math.max(left.end, parted.start)
+    if (right) right.start = Math.max(left?.end ?? 0, Math.min(right.start, parted.end))
   }
   return spans
 }
 
 /** Where the heads listened to a word: most of all at `peak`, and without a break from `first` to `last`. */
-function listenedTo(
-  { spokenFrom, spokenTo }: SpelledWord,
-  { bounds, heard, shares }: Alignment,
-): { peak: number; first: number; last: number } {
+interface Listened {
+  readonly peak: number
+  readonly first: number
+  readonly last: number
+}
+
+function listenedTo({ spokenFrom, spokenTo }: SpelledWord, { bounds, heard, shares }: Alignment): Listened {
   const sums = new Float32Array(heard)
   for (let token = spokenFrom; token < spokenTo; token++) {
     for (let at = 0; at < heard; at++) sums[at] = (sums[at] as number) + (shares[token * heard + at] as number)
@@ -109,6 +111,13 @@ function listenedTo(
     return reached
   }
   return { peak, first: walk(-1), last: walk(1) }
+}
+
+/** Where neither word reaches, if that is long enough for a pause that is not quiet; else the place itself. */
+function pauseAround(place: number, before: Listened | undefined, after: Listened | undefined): Span {
+  const start = before ? Math.min(place, before.last + REACH_AFTER_POSITIONS) : place
+  const end = after ? Math.max(place, after.first - REACH_BEFORE_POSITIONS) : place
+  return end - start >= PAUSE_POSITIONS ? { start, end } : { start: place, end: place }
 }
 
 /** The longest quiet stretch, if it is a pause; at the ends of the audio a shorter one is one too. */

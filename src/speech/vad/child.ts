@@ -6,13 +6,6 @@ import { openLibc } from "../../binary/libc.ts"
 import type { FromVad, Init, ToVad, Windows } from "./ipc.ts"
 import type { Silero } from "./silero.ts"
 
-/**
- * JavaScript does not see what tensors weigh: so many messages leave a few megabytes behind, and collecting them takes 5 ms.
- * Under load they are collected by number, else once the process was idle for so long.
- */
-const COLLECT_EVERY_MESSAGES = 2_000
-const COLLECT_AFTER_IDLE_MS = 1_000
-
 /** Never settles: the process ends when its channel closes. */
 export function runVad(): Promise<void> {
   if (!process.send) throw new Error("a voice activity process is started by xrx-stt itself")
@@ -28,7 +21,6 @@ export function runVad(): Promise<void> {
   }
 
   let silero: Silero | undefined
-  const collect = createCollector()
   process.on("message", (message: ToVad) => (message.type === "init" ? load(message) : hear(message)))
   return new Promise(() => {})
 
@@ -39,7 +31,9 @@ export function runVad(): Promise<void> {
       await prepareOrt(cacheDirs)
       const { loadSilero } = await import("./silero.ts")
       silero = await loadSilero()
-      collect.now()
+      // What only the loading needed: 5 MB.
+      Bun.gc(true)
+      openLibc()?.trim(0)
       send({ type: "ready", loadMs: performance.now() - startedAt })
     } catch (error) {
       send({ type: "failed", message: error instanceof Error ? error.message : String(error) })
@@ -49,7 +43,6 @@ export function runVad(): Promise<void> {
   async function hear(windows: Windows) {
     if (!silero) throw new Error("windows came before the process was ready")
     send({ type: "probabilities", ...(await silero.hear(windows)) })
-    collect.soon()
   }
 }
 
@@ -61,24 +54,4 @@ function send(message: FromVad) {
 function whereabouts(error: unknown): string {
   if (!(error instanceof Error)) return typeof error
   return [error.name, error.stack?.split("\n").find((line) => /^\s+at /.test(line))].join(" ")
-}
-
-function createCollector() {
-  const libc = openLibc()
-  let messages = 0
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const collect = {
-    now() {
-      messages = 0
-      Bun.gc(true)
-      libc?.trim(0)
-    },
-    /** A message was answered. */
-    soon() {
-      clearTimeout(timer)
-      if (++messages >= COLLECT_EVERY_MESSAGES) collect.now()
-      else timer = setTimeout(collect.now, COLLECT_AFTER_IDLE_MS)
-    },
-  }
-  return collect
 }

@@ -10,12 +10,12 @@ import {
   deepgram,
   engineAt,
   failed,
-  final,
   LOST,
   open,
   owing,
   speak,
   tap,
+  turn,
   useDeepgram,
 } from "../../support/deepgram-bench.ts"
 import { type Call, startRudeUpstream } from "../../support/deepgram-upstream.ts"
@@ -51,9 +51,9 @@ describe("a socket lost in the middle of an utterance", () => {
     await second.heard(2_800 * 16)
     expect(second.audio()).toEqual(audio(1_200, 4_000))
     second.results("at noon.", { end: 2, speechFinal: true, words: [{ start: 0.3, end: 1.8 }] })
-    expect(await stream.next()).toEqual(final("Zebras graze at noon.", 100, 3_000))
+    expect(await stream.next()).toEqual(turn("Zebras graze at noon.", 100, 3_000))
     second.results("Lions.", { end: 2.8, speechFinal: true })
-    expect(await stream.next()).toEqual(final("Lions.", 3_200, 4_000, { utterance: 1 }))
+    expect(await stream.next()).toEqual(turn("Lions.", 3_200, 4_000, { utterance: 1 }))
     expect(await countOf(upstreamErrors, { engine: "deepgram", code: "unavailable" })).toBe(errors + 1)
   })
 
@@ -73,8 +73,8 @@ describe("a socket lost in the middle of an utterance", () => {
     second.results("One.", { fromFinalize: true })
     await second.got("Finalize", 2)
     second.results("Two.", { fromFinalize: true })
-    expect(await stream.next()).toEqual(final("One.", 0, 1_000, { cause: "commit" }))
-    expect(await stream.next()).toEqual(final("Two.", 1_000, 2_000, { utterance: 1, cause: "commit" }))
+    expect(await stream.next()).toEqual(turn("One.", 0, 1_000, { cause: "commit" }))
+    expect(await stream.next()).toEqual(turn("Two.", 1_000, 2_000, { utterance: 1, cause: "commit" }))
     expect(second.wire).toEqual(["audio 16000", "Finalize", "audio 16000", "Finalize"])
   })
 
@@ -106,8 +106,8 @@ describe("a socket lost in the middle of an utterance", () => {
     call.drop()
     await tap.seen(LOST)
     await clock.advance(250)
-    expect(await stream.next()).toEqual(final("Zebras", 0, 1_000))
-    expect(await stream.next()).toEqual(failed("unauthorized", 1))
+    expect(await stream.next()).toEqual(turn("Zebras", 0, 1_000))
+    expect(await stream.next()).toEqual(failed("unauthorized", 1, null))
   })
 
   test("is an outage of its own if Deepgram got on in between", async () => {
@@ -124,7 +124,7 @@ describe("a socket lost in the middle of an utterance", () => {
       await clock.advance(250)
     }
     deepgram.calls[7]!.utteranceEnd(1)
-    expect(await stream.next()).toEqual(final("zebra0 zebra1 zebra2 zebra3 zebra4 zebra5 zebra6 zebra7", 0, 8_000))
+    expect(await stream.next()).toEqual(turn("zebra0 zebra1 zebra2 zebra3 zebra4 zebra5 zebra6 zebra7", 0, 8_000))
   })
 
   test("while it was being finished gives the last words all the same", async () => {
@@ -141,7 +141,7 @@ describe("a socket lost in the middle of an utterance", () => {
     second.results("Zebras.")
     second.metadata()
     second.close(1000)
-    expect(await stream.rest()).toEqual([final("Zebras.", 0, 1_000, { cause: "close" })])
+    expect(await stream.rest()).toEqual([turn("Zebras.", 0, 1_000, { cause: "close" })])
     expect(second.wire).toEqual(["audio 16000", "CloseStream", "closed 1000"])
   })
 
@@ -171,7 +171,7 @@ describe("a socket lost in the middle of an utterance", () => {
     call.results("Zebras.", { end: 0.9 })
     call.metadata()
     call.close(1011)
-    expect(await stream.rest()).toEqual([final("Zebras.", 0, 900, { cause: "close" })])
+    expect(await stream.rest()).toEqual([turn("Zebras.", 0, 900, { cause: "close" })])
     expect(deepgram.dials).toBe(1)
   })
 
@@ -195,7 +195,7 @@ describe("a socket lost in the middle of an utterance", () => {
     await call.got("Finalize")
     expect(call.audio()).toEqual(audio(3_000, 5_000))
     call.results("Zebras.", { fromFinalize: true })
-    expect(await stream.next()).toEqual(final("Zebras.", 3_000, 5_000, { cause: "commit" }))
+    expect(await stream.next()).toEqual(turn("Zebras.", 3_000, 5_000, { cause: "commit" }))
     expect(await tap.seen("audio dropped")).toMatchObject({ reason: "ceiling", audioMs: 500 })
     expect(await countOf(audioDroppedSeconds, { engine: "deepgram" })).toBeCloseTo(dropped + 3, 6)
   })
@@ -210,11 +210,11 @@ test("audio that is let go before it was sent does not shift the times of what f
   for (let ms = 500; ms < 5_500; ms += 500) stream.accept(audio(ms, ms + 500))
   stream.commit()
   call.results("Zebras.", { fromFinalize: true })
-  expect(await stream.next()).toEqual(final("Zebras.", 0, 500, { cause: "commit" }))
+  expect(await stream.next()).toEqual(turn("Zebras.", 0, 500, { cause: "commit" }))
   await call.got("Finalize", 2)
   expect(call.audio().subarray(8_000)).toEqual(audio(3_500, 5_500))
   call.results("Lions.", { end: 2.5, fromFinalize: true, words: [{ start: 0.6, end: 2 }] })
-  expect(await stream.next()).toEqual(final("Lions.", 3_600, 5_000, { utterance: 1, cause: "commit" }))
+  expect(await stream.next()).toEqual(turn("Lions.", 3_600, 5_000, { utterance: 1, cause: "commit" }))
 })
 
 describe("a handshake", () => {
@@ -243,7 +243,7 @@ describe("a handshake", () => {
       const call = await deepgram.call(0)
       await call.got("Finalize")
       call.results("Zebras.", { fromFinalize: true })
-      expect(await stream.next()).toEqual(final("Zebras.", 2_000, 3_000, { utterance: 2, cause: "commit" }))
+      expect(await stream.next()).toEqual(turn("Zebras.", 2_000, 3_000, { utterance: 2, cause: "commit" }))
       expect(call.audio()).toEqual(audio(2_000, 3_000))
       expect(deepgram.dials).toBe(2)
     },
@@ -264,7 +264,7 @@ describe("a handshake", () => {
     const call = await deepgram.call(0)
     await call.got("Finalize")
     call.results("Zebras.", { fromFinalize: true })
-    expect(await stream.next()).toEqual(final("Zebras.", 0, 1_000, { cause: "commit" }))
+    expect(await stream.next()).toEqual(turn("Zebras.", 0, 1_000, { cause: "commit" }))
     expect(call.audio()).toEqual(audio(0, 1_000))
   })
 
@@ -324,7 +324,7 @@ describe("a handshake", () => {
     deepgram.handshakes = [401, 401, 401, "accept"]
     const stream = open()
     stream.accept(audio(0, 1_000))
-    expect(await stream.next()).toEqual(failed("unauthorized"))
+    expect(await stream.next()).toEqual(failed("unauthorized", 0, null))
     stream.accept(audio(1_000, 2_000))
     await clock.advance(2_000)
     await tap.seen(LOST, 2)
@@ -337,7 +337,7 @@ describe("a handshake", () => {
     await call.heard(16_000)
     expect(call.audio()).toEqual(audio(3_000, 4_000))
     call.results("Zebras.", { speechFinal: true })
-    expect(await stream.next()).toEqual(final("Zebras.", 3_000, 4_000, { utterance: 1 }))
+    expect(await stream.next()).toEqual(turn("Zebras.", 3_000, 4_000, { utterance: 1 }))
     expect(deepgram.dials).toBe(4)
   })
 
@@ -345,13 +345,13 @@ describe("a handshake", () => {
     deepgram.handshakes = [401]
     const stream = open()
     stream.accept(audio(0, 1_000))
-    expect(await stream.next()).toEqual(failed("unauthorized"))
+    expect(await stream.next()).toEqual(failed("unauthorized", 0, null))
     stream.accept(audio(1_000, 2_000))
     await clock.advance(2_000)
     await tap.seen(LOST, 2)
     stream.accept(audio(2_000, 3_000))
     stream.finish()
-    expect(await stream.rest()).toEqual([failed("unauthorized", 1)])
+    expect(await stream.rest()).toEqual([failed("unauthorized", 1, "close")])
     expect(deepgram.dials).toBe(2)
   })
 
@@ -400,7 +400,7 @@ describe("an upstream that", () => {
     const call = await speak(stream, 9_000, 14_000)
     await clock.advance(1_900)
     call.results("Zebras.", { speechFinal: true })
-    expect(await stream.next()).toEqual(final("Zebras.", 9_000, 14_000))
+    expect(await stream.next()).toEqual(turn("Zebras.", 9_000, 14_000))
     expect(deepgram.dials).toBe(1)
   })
 
@@ -421,7 +421,7 @@ describe("an upstream that", () => {
     await second.heard(10_500 * 16)
     expect(second.audio()).toEqual(audio(1_000, 11_500))
     second.results("graze.", { end: 10.5, speechFinal: true, words: [{ start: 0.5, end: 1 }] })
-    expect(await stream.next()).toEqual(final("Zebras graze.", 0, 2_000))
+    expect(await stream.next()).toEqual(turn("Zebras graze.", 0, 2_000))
   })
 
   test("is mute for good fails once", async () => {
@@ -440,7 +440,7 @@ describe("an upstream that", () => {
       await speakFor(10)
       expect(tap.lines.filter((line) => line.event === LOST)).toHaveLength(lost + 1)
     }
-    expect(await stream.next()).toEqual(failed("timeout"))
+    expect(await stream.next()).toEqual(failed("timeout", 0, null))
     expect(stream.pendingSamples).toBeLessThanOrEqual(16_000)
     expect(tap.lines.filter((line) => line.event === "utterance failed")).toHaveLength(1)
   })
@@ -478,7 +478,7 @@ describe("an upstream that", () => {
     call.say('{"type":"SomethingNew"}')
     call.say('{"type":"Results","start":0,"duration":0.5,"is_final":true,"channel":{"alternatives":[]}}')
     call.results("Zebras.", { start: 0, end: 1e9, speechFinal: true, words: [{ start: 0.5, end: 1e9 }] })
-    expect(await stream.next()).toEqual(final("Zebras.", 500, 1_000))
+    expect(await stream.next()).toEqual(turn("Zebras.", 500, 1_000))
     expect(await countOf(upstreamErrors, { engine: "deepgram", code: "unreadable" })).toBe(unreadable + nonsense.length + 1)
     expect(tap.lines.filter((line) => line.event === "upstream message unreadable")).toHaveLength(1)
   })
@@ -490,7 +490,7 @@ describe("an upstream that", () => {
     stream.finish()
     await call.got("CloseStream")
     await clock.advance(5_000)
-    expect(await stream.rest()).toEqual([failed("timeout")])
+    expect(await stream.rest()).toEqual([failed("timeout", 0, "close")])
     await call.closed
   })
 
@@ -504,7 +504,7 @@ describe("an upstream that", () => {
     call.metadata()
     await owing(stream, 20)
     await clock.advance(5_000)
-    expect(await stream.rest()).toEqual([final("Zebras.", 0, 980, { cause: "close" })])
+    expect(await stream.rest()).toEqual([turn("Zebras.", 0, 980, { cause: "close" })])
     await call.closed
   })
 

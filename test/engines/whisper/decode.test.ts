@@ -14,6 +14,7 @@ import {
   smallVocabulary,
   TRANSCRIBE,
 } from "../../support/scripted-whisper.ts"
+import { manyWords, scriptedWriters } from "../../support/scripted-writer.ts"
 
 const PROMPT = [START, ENGLISH, TRANSCRIBE, NO_TIMESTAMPS]
 
@@ -106,5 +107,145 @@ describe("decoding", () => {
     await expect(decoded(sessions, { signal: controller.signal })).rejects.toMatchObject({ name: "EngineError", code: "aborted" })
     expect(sessions.appended.length).toBe(3)
     expect(sessions.open()).toBe(0)
+  })
+})
+
+/** Each utterance writes its own words, a token for each place behind the prompt. */
+const saying =
+  (...utterances: (readonly number[])[]) =>
+  (text: readonly number[], { utterance }: { utterance: number }) =>
+    utterances[utterance]?.[text.length - text.indexOf(START) - PROMPT.length] ?? END
+
+describe("decoding together", () => {
+  test("gives each utterance its own words, and tells of each as soon as it ended", async () => {
+    const sessions = scriptedWriters({ next: saying(manyWords(70), [4, 5], manyWords(40)) })
+    const { ended, order } = await outcomes(sessions, [{}, {}, {}])
+    expect(ended).toMatchObject([{ tokens: manyWords(70) }, { tokens: [4, 5] }, { tokens: manyWords(40) }])
+    expect(order).toEqual([1, 2, 0])
+    expect(sessions.asked.map(({ most }) => most)).toEqual([32, 32, 32])
+    expect(sessions.open()).toBe(0)
+  })
+
+  test("counts the numbers of each by itself", async () => {
+    const sessions = scriptedWriters({
+      next: (text, where) => ({ token: saying([1], [2, 3, 4])(text, where), logprob: where.utterance === 0 ? -1 : -0.25 }),
+      noSpeechProb: 0.3,
+    })
+    const { ended } = await outcomes(sessions, [{}, {}])
+    expect(ended).toMatchObject([
+      { avgLogprob: -1, noSpeechProb: 0.3, logprobs: [-1, -1] },
+      { avgLogprob: -0.25, noSpeechProb: 0.3, logprobs: [-0.25, -0.25, -0.25, -0.25] },
+    ])
+  })
+
+  test("does not wait for one that goes in circles or grows beyond its ceiling", async () => {
+    const sessions = scriptedWriters({ next: saying(Array(100).fill(3), manyWords(100), [6]) })
+    const { ended, order } = await outcomes(sessions, [{}, { ceiling: 40 }, {}])
+    expect(ended).toMatchObject([
+      { stop: "loop", tokens: [3] },
+      { stop: "ceiling", tokens: manyWords(40) },
+      { stop: "end", tokens: [6] },
+    ])
+    expect(order).toEqual([0, 2, 1])
+    expect(sessions.asked.map(({ most }) => most)).toEqual([32, 8])
+  })
+
+  test("goes on without one whose caller has gone, and stops when all are gone", async () => {
+    const controllers = [new AbortController(), new AbortController()] as const
+    const abortAt = [2, 3]
+    const sessions = scriptedWriters({
+      next: saying(manyWords(200), manyWords(200)),
+      onWrite: (count) => controllers[abortAt.indexOf(count)]?.abort(),
+    })
+    const rows = controllers.map(({ signal }) => ({ signal, ceiling: 300 }))
+    const { ended, order } = await outcomes(sessions, rows)
+    expect(ended).toMatchObject([{ code: "aborted" }, { code: "aborted" }])
+    expect(order).toEqual([0, 1])
+    expect(sessions.asked).toHaveLength(3)
+  })
+
+  test("detects the language of each", async () => {
+    const sessions = scriptedWriters({
+      next: (text, { utterance }) => {
+        if (text.length === 1) return utterance === 0 ? FRENCH : ENGLISH
+        return text.length === 4 ? 3 + utterance : END
+      },
+    })
+    const { ended } = await outcomes(sessions, [{ language: null }, { language: null }])
+    expect(ended).toMatchObject([
+      { language: "fr", tokens: [3] },
+      { language: "en", tokens: [4] },
+    ])
+    expect(sessions.asked[1]?.texts).toEqual([
+      [START, FRENCH, TRANSCRIBE, NO_TIMESTAMPS],
+      [START, ENGLISH, TRANSCRIBE, NO_TIMESTAMPS],
+    ])
+  })
+
+  test("puts the prompt first, says where the transcript starts, and leaves the prompt out of the text", async () => {
+    const sessions = scriptedWriters({ next: saying([4, 5]), maxTokens: 9 })
+    const { tokens, stop } = await decoded(sessions, { prompt: [8, 9] })
+    expect({ tokens, stop }).toEqual({ tokens: [4, 5], stop: "end" })
+    expect(sessions.asked[0]).toMatchObject({ texts: [[8, 9, ...PROMPT]], start: 2, most: 3 })
+  })
+
+  test("hands on where the decoder listened, for each token and the end", async () => {
+    const attention = (place: number) => Float32Array.of(place)
+    const sessions = scriptedWriters({ next: saying([4, 5]), attention })
+    const heard = await decoded(sessions, {}, { attention: true })
+    expect(heard.attention?.map(([place]) => place)).toEqual([4, 5, 6])
+    const loop = await decoded(scriptedWriters({ next: saying(Array(50).fill(3)), attention }), {}, { attention: true })
+    expect(loop.attention?.map(([place]) => place)).toEqual([4, 5])
+    expect((await decoded(sessions)).attention).toBeNull()
+  })
+})
+
+describe("a draft", () => {
+  const words = [1, 2, 3, 4, 5, 6]
+
+  test("that agrees is offered and changes nothing", async () => {
+    const sessions = scriptedWriters({ next: saying(words, words) })
+    const drafted = await decoded(sessions, { draft: { tokens: [1, 2, 3, 4], fixed: 0 } })
+    expect(drafted).toEqual(await decoded(sessions))
+    expect(sessions.asked[0]?.draft).toEqual([1, 2, 3, 4])
+  })
+
+  test("that differs is dropped where it does", async () => {
+    const sessions = scriptedWriters({ next: saying(words) })
+    expect((await decoded(sessions, { draft: { tokens: [1, 2, 9, 4], fixed: 0 } })).tokens).toEqual(words)
+    expect(sessions.asked.map(({ draft }) => draft)).toEqual([[1, 2, 9, 4], undefined])
+  })
+
+  test("is kept as far as it is fixed, whatever is heard; what was forced counts for no probability", async () => {
+    const sessions = scriptedWriters({ next: saying(words) })
+    const { tokens, logprobs, avgLogprob } = await decoded(sessions, { draft: { tokens: [1, 9, 8, 4, 7], fixed: 3 } })
+    expect(tokens).toEqual([1, 9, 8, 4, 5, 6])
+    expect(logprobs).toEqual([-0.1, null, null, -0.1, -0.1, -0.1, -0.1])
+    expect(avgLogprob).toBeCloseTo(-0.1)
+    expect(sessions.asked.map(({ texts }) => texts[0]?.slice(PROMPT.length))).toEqual([[], [1, 9], [1, 9, 8], [1, 9, 8, 4, 5]])
+  })
+
+  test("goes beyond an end that comes too early for it", async () => {
+    const sessions = scriptedWriters({ next: saying([1]) })
+    const { tokens, stop } = await decoded(sessions, { draft: { tokens: [1, 9, 8], fixed: 2 } })
+    expect({ tokens, stop }).toEqual({ tokens: [1, 9], stop: "end" })
+  })
+
+  test("may repeat itself where it is fixed", async () => {
+    const five = Array(20).fill(5)
+    const sessions = scriptedWriters({ next: saying([...five, 6]) })
+    expect(await decoded(sessions, { draft: { tokens: five, fixed: 20 } })).toMatchObject({ tokens: [...five, 6], stop: "end" })
+  })
+
+  test("of tokens that steer is none", async () => {
+    const sessions = scriptedWriters({ next: saying(words) })
+    expect((await decoded(sessions, { draft: { tokens: [1, START, 3], fixed: 3 } })).tokens).toEqual(words)
+    expect(sessions.asked[0]?.draft).toBeUndefined()
+  })
+
+  test("longer than the ceiling is cut there", async () => {
+    const sessions = scriptedWriters({ next: saying(words) })
+    const heard = await decoded(sessions, { draft: { tokens: [9, 8, 7, 6, 5], fixed: 5 }, ceiling: 3 })
+    expect(heard).toMatchObject({ tokens: [9, 8, 7], stop: "ceiling", avgLogprob: 0 })
   })
 })

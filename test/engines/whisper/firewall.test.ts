@@ -43,7 +43,7 @@ describe("the firewall", () => {
   test("takes a phrase of subtitles for one only where it is all that was said", async () => {
     const { kept } = open({ listen: null })
     expect(await kept(speech, segment("Thank you.", 0.6, -0.8))).toEqual([])
-    expect(await kept(speech, segment("Wait.", 0.6, -0.8), segment("Thank you.", 0.6, -0.8))).toEqual(["Wait.", "Thank you."])
+    expect(await kept(speech, segment("Thank you.", 0.6, -0.8), segment("Wait.", 0.6, -0.8))).toEqual(["Thank you.", "Wait."])
   })
 
   test("judges by Whisper's numbers alone where there is nobody to ask, or no answer", async () => {

@@ -24,6 +24,22 @@ describe("a second opinion", () => {
     expect([vad.openNow, clock.waiting]).toEqual([0, 0])
   })
 
+  test("is not given before the last window was heard", async () => {
+    const { vad, listen } = open(() => {
+      vad.hold()
+      return 20
+    })
+    let opinion: readonly number[] | null = null
+    const given = listen(second, never).then((probabilities) => {
+      opinion = probabilities
+    })
+    await new Promise(setImmediate)
+    expect(opinion).toBeNull()
+    vad.release()
+    await given
+    expect(opinion).toHaveLength(31)
+  })
+
   test("is asked for nothing where there is no whole window", async () => {
     const { vad, listen } = open()
     expect(await listen(new Int16Array(511), never)).toEqual([])

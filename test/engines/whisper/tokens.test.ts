@@ -17,11 +17,13 @@ describe("a vocabulary", () => {
     expect(multilingual.startOfTranscript).toBe(50258)
     expect(multilingual.promptFor("fr")).toEqual([50265, 50359, 50363])
     expect(multilingual.noSpeech).toBe(50362)
+    expect(multilingual.startOfPrevious).toBe(50361)
   })
 
   test("prompts an English one with no timestamps alone", () => {
     expect(english.promptFor("en")).toEqual([50362])
     expect(english.noSpeech).toBe(50361)
+    expect(english.startOfPrevious).toBe(50360)
   })
 
   test("bans what the config says, and at the start also the blank and the end", () => {
