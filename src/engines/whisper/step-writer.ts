@@ -41,7 +41,8 @@ export function createStepWriter(options: StepWriterOptions): TextWriter {
     if (!goesOn) steps.restart()
     // Only the first step may append several.
     const parts = goesOn ? text.slice(appended.length).map((token) => [token]) : [text]
-    appended = text
+    // A copy: the caller's text grows.
+    appended = [...text]
     let last: Read | undefined
     for (const part of parts) {
       const rows = await steps.append(part, attention)

@@ -99,6 +99,16 @@ test("more utterances than a model takes at once are refused", async () => {
   expect(sessions.encode([utterance, utterance])).rejects.toThrow("2 utterances at once")
 })
 
+test("a text that the caller makes longer is gone on with", async () => {
+  const { sessions, runs } = standardModel()
+  const writer = await sessions.encode([{ features: new Float32Array(0), frames: 3000 }])
+  const text = [1, 2]
+  await writer.write([text], allowed)
+  text.push(1)
+  await writer.write([text], allowed)
+  expect(runs.map(({ feeds }) => feeds.input_ids?.data)).toEqual([BigInt64Array.of(1n, 2n), BigInt64Array.of(1n)])
+})
+
 test("a text that goes back is read anew, from its start", async () => {
   const { sessions, runs, tensors } = standardModel()
   const writer = await sessions.encode([{ features: new Float32Array(0), frames: 3000 }])

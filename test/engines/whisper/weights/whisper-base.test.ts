@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test"
 import { join } from "node:path"
 import { prepareOrt } from "../../../../src/binary/native.ts"
 import { type LoadedModel, loadModel } from "../../../../src/engines/whisper/load.ts"
@@ -6,6 +6,9 @@ import { createLogMel } from "../../../../src/engines/whisper/mel.ts"
 import type { WriteOptions, Written } from "../../../../src/engines/whisper/writer.ts"
 
 const ROOT = join(import.meta.dir, "../../../..")
+// Each runs the model dozens of times, on a machine that may have other work.
+setDefaultTimeout(60_000)
+
 const SILENCE_SAMPLES = 11_200
 const CLIPS = ["arctic_a0007", "ps_cards_001", "ps_sense_and_sensibility_01_austen_64kb-0880", "ps_goforward"]
 
