@@ -24,9 +24,12 @@ interface Shape {
   readonly width: number
 }
 
+/** How long memory waits for the next batch: under load each finds that of the one before, and an idle engine collects it as garbage. */
+const KEEP_MS = 40
+
 export function createHeardMemory({ layers, heads, width }: Shape, newTensor: TensorMaker): HeardMemory {
-  // Weak: under load each batch finds the memory of the one before, and a collection of garbage ends it.
-  let spare: WeakRef<Float32Array> | undefined
+  let spare: Float32Array | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
 
   return {
     take(batch, heard) {
@@ -36,9 +39,9 @@ export function createHeardMemory({ layers, heads, width }: Shape, newTensor: Te
         parts.push({ name: `cross.${i}.key`, dims: [heads, size, heard] }, { name: `cross.${i}.value`, dims: [heads, heard, size] })
       }
       const floats = batch * heard * (1 + 2 * layers * width)
-      const known = spare?.deref()
-      const memory = known !== undefined && known.length >= floats ? known : new Float32Array(floats)
+      const memory = spare !== undefined && spare.length >= floats ? spare : new Float32Array(floats)
       spare = undefined
+      clearTimeout(timer)
 
       /** Tensors over `count` utterances from `first` on. */
       function tensors(first: number, count: number): OrtTensors {
@@ -57,7 +60,12 @@ export function createHeardMemory({ layers, heads, width }: Shape, newTensor: Te
         utterance: (index) => tensors(index, 1),
         all: tensors(0, batch),
         release() {
-          spare = new WeakRef(memory)
+          spare = memory
+          clearTimeout(timer)
+          timer = setTimeout(() => {
+            spare = undefined
+          }, KEEP_MS)
+          timer.unref()
         },
       }
     },
