@@ -24,6 +24,8 @@ interface Shape {
   readonly width: number
 }
 
+/** Memory is taken in steps of 16 MiB, so that a slightly longer batch finds room as well; what is never written costs nothing. */
+const ROOM_FLOATS = 4 * 1024 * 1024
 /** How long memory waits for the next batch: under load each finds that of the one before, and an idle engine collects it as garbage. */
 const KEEP_MS = 40
 
@@ -39,7 +41,7 @@ export function createHeardMemory({ layers, heads, width }: Shape, newTensor: Te
         parts.push({ name: `cross.${i}.key`, dims: [heads, size, heard] }, { name: `cross.${i}.value`, dims: [heads, heard, size] })
       }
       const floats = batch * heard * (1 + 2 * layers * width)
-      const memory = spare !== undefined && spare.length >= floats ? spare : new Float32Array(floats)
+      const memory = spare !== undefined && spare.length >= floats ? spare : new Float32Array(Math.ceil(floats / ROOM_FLOATS) * ROOM_FLOATS)
       spare = undefined
       clearTimeout(timer)
 
