@@ -28,6 +28,12 @@ const CANCEL_GRACE_MS = 500
 /** What is kept of the last lines that a process wrote on stderr. */
 const STDERR_TAIL_CHARS = 1_000
 
+/**
+ * Of the GNU C library: memory freed between two runs stays with the process. Without it each encoder run asks the system for
+ * 30 to 60 MB anew, and a quarter of its time goes by on page faults. The engine gives memory back when it is idle.
+ */
+const MALLOC_ENV = { MALLOC_TRIM_THRESHOLD_: String(256 * 1024 * 1024), MALLOC_MMAP_THRESHOLD_: String(32 * 1024 * 1024) }
+
 export interface EngineCommand {
   /** The program and its arguments. */
   readonly command: readonly string[]
@@ -139,7 +145,7 @@ export function startEngineProcess(init: Init, { command, env, clock, log }: Eng
     try {
       return Bun.spawn([...command], {
         // In its real environment: Bun does not hand process.env writes to the C library that ONNX Runtime asks.
-        env: { ...env, ORT_DISABLE_TELEMETRY: "1" },
+        env: { ...MALLOC_ENV, ...env, ORT_DISABLE_TELEMETRY: "1" },
         serialization: "advanced",
         ipc: (message: FromEngine) => receive(message),
         stdin: "ignore",
