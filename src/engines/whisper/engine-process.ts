@@ -115,7 +115,7 @@ export function startEngineProcess(init: Init, { command, env, clock, log }: Eng
       if (gone) return false
       const numbered = pieces.map((piece) => ({ ...piece, id: nextId++ }))
       const deadlineMs = answerDeadlineMs(pieces)
-      send({ type: "recognise", pieces: numbered.map(({ signal: _, ...piece }) => ({ ...piece, samples: ownBuffer(piece.samples) })) })
+      send({ type: "recognise", pieces: numbered.map(toSend) })
       inHand = takeInHand(numbered, {
         clock,
         deadlineMs,
@@ -213,6 +213,11 @@ export function startEngineProcess(init: Init, { command, env, clock, log }: Eng
 }
 
 /** A view would drag its whole buffer through the channel. */
+function toSend({ signal: _, ...piece }: PieceInHand & Piece): Piece {
+  const { samples, context } = piece
+  return { ...piece, samples: ownBuffer(samples), ...(context && { context: { ...context, samples: ownBuffer(context.samples) } }) }
+}
+
 function ownBuffer(samples: Int16Array): Int16Array {
   return samples.byteLength === samples.buffer.byteLength ? samples : samples.slice()
 }

@@ -17,7 +17,7 @@ export interface Attempt {
 const COMPRESSION_RATIO_MAX = 2.4
 const AVG_LOGPROB_MIN = -1
 /** That of the setting NO_SPEECH_THRESHOLD, unless somebody changes it. */
-const NO_SPEECH_THRESHOLD = 0.7
+export const NO_SPEECH_THRESHOLD = 0.7
 
 /**
  * At which an utterance is decoded again, one after another until its text is to be trusted. The first is for the full context
