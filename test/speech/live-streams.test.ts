@@ -162,6 +162,8 @@ describe("any talk in any slices", () => {
         const other = await play(steps, { endpointing, interims: true, hearing: { answerMs: 900, overloaded: 0.3 }, seed: seed + 1000 })
         expect(terminators(other.events), `seed ${seed}`).toEqual(terminators(one.events))
         expect(terminators(one.events).length).toBeGreaterThan(0)
+        const inContext = one.asked.filter(({ context }) => context).length
+        expect(inContext > 0, `contexts, seed ${seed}`).toBe(endpointing !== null)
       }
     })
   }
