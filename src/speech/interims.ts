@@ -34,6 +34,8 @@ export interface Standing {
 export interface Agreement {
   /** MUST begin at `startSample`. */
   hear(hypothesis: Hypothesis): Agreed
+  /** What the whole utterance was understood as, with what stands at its beginning; it changes nothing. */
+  read(text: string): Agreed
   /** Where the next hypothesis is to begin. */
   readonly startSample: number
   /** The words before it. */
@@ -147,6 +149,9 @@ export function createAgreement(utteranceSample: number, standsUntilSample: numb
       previousTokens = hypothesis.tokens
       if (fits && (ends !== null || hypothesis.text === "")) move(hypothesis, units)
       return { text: told.trim(), stable }
+    },
+    read(text) {
+      return { text: (context + mended(text, unitsOf(text))).trim(), stable: (context + standingText).trimEnd().length }
     },
     get startSample() {
       return startSample

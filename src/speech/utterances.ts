@@ -141,7 +141,7 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
 
   /** The final begins here only where words may be thrown away, and while there is room: a third of the attempts is for nothing. */
   function pause(endSample: number) {
-    partials?.pause(true)
+    partials?.pause(endSample)
     if (!open || !transcriber.interims || finals.full || isBusy()) return
     partials?.abort()
     const asked = askedOf(open, endSample)
@@ -164,7 +164,7 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
   }
 
   function resume() {
-    partials?.pause(false)
+    partials?.resume(boundaries.judgedSamples)
     dropSpeculation()
   }
 
