@@ -48,7 +48,7 @@ function recognise({ id, samples, language, prompt, words, interim, draft, conte
     case "request":
       return say(id, JSON.stringify({ prompt, words, interim, draft }))
     case "context":
-      return say(id, JSON.stringify(context && { samples: [...context.samples], tokens: context.tokens }))
+      return say(id, JSON.stringify(context && { samples: [...new Int16Array(context.samples.buffer)], tokens: context.tokens }))
     case "pid":
       return say(id, String(process.pid))
     case "grow":

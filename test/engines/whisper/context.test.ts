@@ -43,6 +43,8 @@ describe("a piece with a context", () => {
     const { heard, encoded, sessions } = await segment({ next: saying([1, 2, 3, 4]), noSpeechProb: 0.5 })
     expect(encoded).toEqual([CONTEXT_FRAMES])
     expect(sessions.asked[0]?.texts.map(written)).toEqual([[1, 2]])
+    // They may be all.
+    expect(sessions.asked[0]?.bannedFirst).toBe(smallVocabulary.banned)
     expect(heard).toMatchObject({ text: " 3 4", tokens: [3, 4], startMs: 0, endMs: 1000, noSpeechProb: null })
     expect(heard?.avgLogprob).toBeCloseTo(-0.1)
   })
@@ -74,8 +76,9 @@ describe("a piece with a context", () => {
       expect(encoded).toEqual([CONTEXT_FRAMES, ALONE_FRAMES])
       expect(heard).toMatchObject({ text: " 3 4", noSpeechProb: 0.1 })
     }
-    const { heard } = await segment({ next: heardAs(saying([1, 2, 5], -0.6), saying([3, 4], -0.8)), noSpeechProb: 0.1 })
-    expect(heard).toMatchObject({ text: " 5", avgLogprob: -0.6, noSpeechProb: 0.1 })
+    const noSpeechProb = (frames: number) => (frames === CONTEXT_FRAMES ? 0.1 : 0.2)
+    const { heard } = await segment({ next: heardAs(saying([1, 2, 5], -0.6), saying([3, 4], -0.8)), noSpeechProb })
+    expect(heard).toMatchObject({ text: " 5", avgLogprob: -0.6, noSpeechProb: 0.2 })
   })
 
   test("in which perhaps nobody spoke is judged as if it had been heard alone", async () => {
