@@ -89,7 +89,7 @@ describe("a stream with endpointing", () => {
     expect(events).toMatchObject([
       { type: "speech_start", utterance: 0, atMs: ms(10) },
       { type: "speech_end", utterance: 0, atMs: ms(47) },
-      { type: "final", utterance: 0, text: "w1", startMs: ms(10), endMs: ms(37), cause: "endpoint" },
+      { type: "final", utterance: 0, text: "W1", startMs: ms(10), endMs: ms(37), cause: "endpoint" },
     ])
   })
 
@@ -116,8 +116,8 @@ describe("a stream with endpointing", () => {
     for (const call of calls) call.answer()
     await soon()
     expect(terminators(events)).toMatchObject([
-      { type: "final", utterance: 0, text: "w1", cause: "commit", endMs: ms(32) },
-      { type: "final", utterance: 1, text: "w2", cause: "endpoint", startMs: ms(32) },
+      { type: "final", utterance: 0, text: "W1", cause: "commit", endMs: ms(32) },
+      { type: "final", utterance: 1, text: "W2", cause: "endpoint", startMs: ms(32) },
     ])
   })
 
@@ -128,7 +128,7 @@ describe("a stream with endpointing", () => {
     await soon()
     for (const call of calls) call.answer()
     await soon()
-    expect(events.at(-1)).toMatchObject({ type: "final", text: "w1", cause: "close", endMs: msFromSamples(11 * WINDOW_SAMPLES + 100) })
+    expect(events.at(-1)).toMatchObject({ type: "final", text: "W1", cause: "close", endMs: msFromSamples(11 * WINDOW_SAMPLES + 100) })
   })
 
   test("gives an utterance the language and prompt that held when it began", async () => {
@@ -158,7 +158,7 @@ describe("a stream with endpointing", () => {
     for (const call of calls) call.answer()
     await soon()
     expect(terminators(events)).toMatchObject([
-      { type: "final", utterance: 0, text: "w1" },
+      { type: "final", utterance: 0, text: "W1" },
       { type: "failed", utterance: 1, cause: "commit", code: "unavailable", message: "it died" },
       { type: "failed", utterance: 2, cause: "commit", code: "unavailable" },
       { type: "cleared", utterance: null },
@@ -200,7 +200,7 @@ describe("a final begun in a pause", () => {
     calls[1]?.answer()
     await soon()
     expect(calls).toHaveLength(2)
-    expect(events.at(-1)).toMatchObject({ type: "final", text: "w1 w2" })
+    expect(events.at(-1)).toMatchObject({ type: "final", text: "W1 W2" })
   })
 
   test("hears the same audio as one begun at the end", async () => {
@@ -219,7 +219,7 @@ describe("a final begun in a pause", () => {
     await hear(windows(20))
     calls[1]?.answer()
     await soon()
-    expect(events.at(-1)).toMatchObject({ type: "final", text: "w1" })
+    expect(events.at(-1)).toMatchObject({ type: "final", text: "W1" })
   })
 
   test("is not begun where it would cost money", async () => {

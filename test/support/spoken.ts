@@ -15,7 +15,7 @@ export function wordSound(index: number, samples: number): Int16Array {
   return new Int16Array(samples).fill(LEVEL_MIN + index)
 }
 
-export const wordText = (index: number) => `w${index}`
+export const wordText = (index: number) => `W${index}`
 
 interface SpokenWord {
   readonly index: number
