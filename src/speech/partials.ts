@@ -72,6 +72,8 @@ export interface PartialsOptions {
 interface Current {
   readonly spoken: SpokenUtterance
   readonly agreement: Agreement
+  /** It reaches up to here. */
+  heardSample: number
   pausedSample: number | null
   /** Behind each start and up to its end no place lies. */
   readonly pauses: { readonly startSample: number; readonly endSample: number }[]
@@ -107,7 +109,16 @@ export function createPartials({ transcriber, tape, clock, push, onMistake }: Pa
       interims.inc({ engine, outcome: "dropped" })
       asker.dueSample = Math.max(asker.dueSample, tape.endSample + RETRY_SAMPLES)
     }
-    if (asker.asking === controller) asker.asking = null
+    if (asker.asking !== controller) return
+    asker.asking = null
+    if (current === asker) askIfDue(asker)
+  }
+
+  function askIfDue(asker: Current) {
+    const { heardSample, placeSample } = asker
+    if (asker.pausedSample !== null || asker.asking || heardSample < asker.dueSample) return
+    if (heardSample - placeSample > BEHIND_SAMPLES) goOn(asker, heardSample - NEXT_SAMPLES + 1)
+    if (heardSample >= asker.dueSample) void ask(asker, asker.placeSample)
   }
 
   /** To the first place from here on. */
@@ -154,7 +165,8 @@ export function createPartials({ transcriber, tape, clock, push, onMistake }: Pa
     begin(spoken, speechSample, standsUntilSample) {
       const agreement = createAgreement(spoken.startSample, standsUntilSample)
       const placeSample = speechSample + FIRST_SAMPLES
-      current = { spoken, agreement, pausedSample: null, pauses: [], asking: null, placeSample, dueSample: placeSample, told: null }
+      const dueSample = placeSample
+      current = { spoken, agreement, heardSample: 0, pausedSample: null, pauses: [], asking: null, placeSample, dueSample, told: null }
     },
     pause(atSample) {
       if (current) current.pausedSample = atSample
@@ -167,10 +179,8 @@ export function createPartials({ transcriber, tape, clock, push, onMistake }: Pa
     },
     heard(endSample) {
       if (!current) return
-      if (current.pausedSample === null && !current.asking && endSample >= current.dueSample) {
-        if (endSample - current.placeSample > BEHIND_SAMPLES) goOn(current, endSample - NEXT_SAMPLES + 1)
-        if (endSample >= current.dueSample) void ask(current, current.placeSample)
-      }
+      current.heardSample = endSample
+      askIfDue(current)
       repeat(current)
     },
     learn(transcript, endSample) {

@@ -134,6 +134,15 @@ describe("interims", () => {
     expect(calls.map(({ samples }) => samples.length - FIRST_SAMPLES)).toEqual([0, NEXT_SAMPLES, NEXT_SAMPLES, 2 * NEXT_SAMPLES])
   })
 
+  test("follow each other at once when more was heard meanwhile", async () => {
+    const { calls, clock, speak } = listening()
+    await speak(FIRST_SAMPLES)
+    await speak(NEXT_SAMPLES)
+    calls[0]?.answer("one")
+    await clock.advance(0)
+    expect(calls).toHaveLength(2)
+  })
+
   test("leave out places that are long past", async () => {
     const { calls, speak } = listening()
     await speak(FIRST_SAMPLES + BEHIND_SAMPLES + 1)
