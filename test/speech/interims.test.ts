@@ -52,9 +52,12 @@ describe("what stands of an utterance", () => {
     }
   })
 
-  test("does not begin in lower case, before much was heard", () => {
-    const agreement = createAgreement(0, never)
-    expect(standingOf(hearOften(agreement, heard("one two three four five"), CERTAIN[2].agreeing))).toBe("")
+  test("does not begin in lower case or with a number, before much was heard", () => {
+    for (const text of ["one two three four five", "1 two three four five"]) {
+      expect(standingOf(hearOften(createAgreement(0, never), heard(text), CERTAIN[2].agreeing))).toBe("")
+      const after = { ...heard(text), endSample: WINDOW_MAX_SAMPLES + 1 }
+      expect(standingOf(hearOften(createAgreement(0, never), after))).toBe(text.slice(0, -5))
+    }
   })
 
   test("leaves out more words where the engine knows no times", () => {
