@@ -64,7 +64,7 @@ export function longestPause(probabilities: readonly number[]): number | null {
 }
 
 /** The sample in the middle of the longest quietest stretch. */
-function quietestPlace(samples: Int16Array): number {
+export function quietestPlace(samples: Int16Array): number {
   const energies = smooth(frameEnergies(samples))
   const quiet = Math.max(DIGITAL_SILENCE, Math.min(...energies) * SAME_SILENCE)
   const best = longestRun(energies, (energy) => energy <= quiet)

@@ -10,6 +10,7 @@ import { compressionRatio } from "./compression.ts"
 import { chosen, isSure, isUsable, ownPart, withContext } from "./context.ts"
 import { aborted, decode, type Row } from "./decode.ts"
 import { type Attempt, better, isDoubtful, TEMPERATURES } from "./fallback.ts"
+import { filled, isLong, type Parting, partingOf } from "./gaps.ts"
 import type { Piece } from "./ipc.ts"
 import { type LoadedModel, type LoadOptions, loadModel } from "./load.ts"
 import { tokenCeiling } from "./loops.ts"
@@ -140,17 +141,47 @@ export function createRecogniser(model: LoadedModel): Recogniser {
 
   async function recogniseAll(tasks: readonly Task[]): Promise<void> {
     const doubtful: { task: Task; attempt: Attempt }[] = []
+    const skipping: { task: Task; attempt: Attempt; parting: Parting }[] = []
     const alone: Task[] = []
     for (const batch of batchesOf(tasks, ({ row }) => row, sessions.batchMax)) {
       await recogniseBatch(batch, (task, attempt) => {
         if (task.context !== null && !isSure(attempt)) alone.push(outOfContext(task, attempt))
         else if (isDoubtful(attempt) && task.piece.interim !== true) doubtful.push({ task, attempt })
-        else task.answer(recognised(task, attempt))
+        else {
+          const parting = mayBeParted(task) ? partingOf(attempt, task.samples, heads) : null
+          if (parting !== null && parting.tokensBefore >= (task.row.draft?.fixed ?? 0)) skipping.push({ task, attempt, parting })
+          else task.answer(recognised(task, attempt))
+        }
       })
     }
     if (alone.length > 0) await recogniseAll(alone)
     // Alone and last: what is known already does not wait for it.
     for (const { task, attempt } of doubtful) await recogniseAgain(task, attempt)
+    for (const { task, attempt, parting } of skipping) await recogniseInParts(task, attempt, parting)
+  }
+
+  function mayBeParted({ piece, samples, context, inContext }: Task): boolean {
+    return heads > 0 && piece.interim !== true && context === null && inContext === null && isLong(samples)
+  }
+
+  /** Answers with the text of both parts if that lacks less. */
+  async function recogniseInParts(task: Task, whole: Attempt, parting: Parting): Promise<void> {
+    const { language, tokens } = whole.decoded
+    const { draft, ...row } = { ...task.row, language }
+    const fixed = draft?.fixed ?? 0
+    const promised = fixed > 0 ? { tokens: tokens.slice(0, parting.tokensBefore), fixed } : null
+    const part = (samples: Int16Array, draft: Task["row"]["draft"]): Task => {
+      const ceiling = tokenCeiling(samples.length / SAMPLE_RATE_HZ)
+      return { ...task, row: { ...row, ceiling, draft }, samples, frames: framesFor(samples.length) }
+    }
+    const parts = [part(task.samples.subarray(0, parting.cut), promised), part(task.samples.subarray(parting.cut), null)]
+    const heard = new Map<Task, Attempt>()
+    for (const batch of batchesOf(parts, ({ row }) => row, sessions.batchMax)) {
+      await recogniseBatch(batch, (part, attempt) => heard.set(part, attempt))
+    }
+    const [first, second] = parts.map((part) => heard.get(part))
+    // Whoever gave up in between was told so.
+    if (first && second) task.answer(recognised(task, filled(whole, [first, second], parting, { heads, textOf })))
   }
 
   async function recogniseBatch(batch: readonly Task[], onAttempt: (task: Task, attempt: Attempt) => void): Promise<void> {
@@ -193,7 +224,7 @@ export function createRecogniser(model: LoadedModel): Recogniser {
     onAttempt: (task: Task, attempt: Attempt) => void,
   ): Promise<void> {
     const rows = tasks.map(({ row }) => row)
-    const attention = heads > 0 && tasks.some(({ piece }) => piece.words)
+    const attention = heads > 0 && tasks.some((task) => task.piece.words || mayBeParted(task))
     return decode({ writer, vocabulary, rows, maxTokens: sessions.maxTokens, temperature, attention }, (index, outcome) => {
       const task = tasks[index]
       if (task === undefined) return
