@@ -2,6 +2,10 @@ import { describe, expect, test } from "bun:test"
 import { samplesFromMs } from "../../../src/audio/pcm.ts"
 import type { Attempt } from "../../../src/engines/whisper/fallback.ts"
 import { filled, isLong, partingOf } from "../../../src/engines/whisper/gaps.ts"
+import { createRecogniser } from "../../../src/engines/whisper/recogniser.ts"
+import { recognise } from "../../support/recognising.ts"
+import { END, START, smallVocabulary } from "../../support/scripted-whisper.ts"
+import { manyWords, scriptedWriters } from "../../support/scripted-writer.ts"
 
 const HEADS = 2
 const POSITION_MS = 20
@@ -100,5 +104,38 @@ describe("two parts heard again", () => {
   test("are not told if both are unsure of their words, though neither so much that it is doubtful", () => {
     const unsure = (ms: number) => heardAt(every(400, 200, ms), ms, { logprob: -0.8 })
     expect(filled(whole, [unsure(8_000), unsure(12_000)], parting, told)).toBe(whole)
+  })
+})
+
+describe("a recogniser whose model stops long before the speech does", () => {
+  const [early, late] = [manyWords(5), manyWords(20, 2)]
+
+  /** Hears all at first, then both parts. */
+  function stopping() {
+    const sessions = scriptedWriters({
+      next: (text, { utterance }) => (utterance === 2 ? late : early)[text.length - text.indexOf(START) - 4] ?? END,
+      attention: (place) => new Float32Array(600).fill(0.001).fill(1, 5 + place, 6 + place),
+    })
+    const model = { sessions, vocabulary: smallVocabulary, textOf, loadTokenizer: async () => () => [], async close() {} }
+    return { sessions, recogniser: createRecogniser(model) }
+  }
+  const textIn = async (told: Parameters<typeof recognise>[2]) => {
+    const { sessions, recogniser } = stopping()
+    const { segments } = await recognise(recogniser, voice(12_000), told)
+    expect(sessions.open()).toBe(0)
+    return segments.map(({ text }) => text).join("")
+  }
+
+  test("hears the piece once more in two parts", async () => {
+    expect(await textIn({})).toBe(textOf([...early, ...late]))
+  })
+
+  test("keeps what was promised of the text before the gap", async () => {
+    const promised = early.map((word) => 10 - word)
+    expect(await textIn({ draft: { tokens: promised, fixed: 5 } })).toBe(textOf([...promised, ...late]))
+  })
+
+  test("leaves an interim text as it is", async () => {
+    expect(await textIn({ interim: true })).toBe(textOf(early))
   })
 })
