@@ -14,8 +14,14 @@ import type { Tape } from "./tape.ts"
  */
 export const CONTEXT_MAX_SAMPLES = 8 * SAMPLE_RATE_HZ
 
-/** What was said before a longer silence helps no more. */
-export const CONTEXT_PAUSE_MAX_SAMPLES = 2 * SAMPLE_RATE_HZ
+/** An utterance and its context together: a final takes no longer than one of an utterance of this length, and a long one has context in itself. */
+export const HEARD_MAX_SAMPLES = 12 * SAMPLE_RATE_HZ
+
+/**
+ * Between the end of the one and the start of the next, with what is kept of the silence on both sides. With up to 2 s two words more
+ * were right, but then most finals of a talk take a third longer.
+ */
+export const CONTEXT_PAUSE_MAX_SAMPLES = SAMPLE_RATE_HZ
 
 export interface Said {
   readonly startSample: number
@@ -25,10 +31,16 @@ export interface Said {
   readonly outcome: Promise<Outcome>
 }
 
+/**
+ * The context of an utterance that ends at `endSample`: known as soon as what was said before is, and null if that has no words.
+ * Null: there is none.
+ */
+export type Before = (endSample: number) => Promise<Context | null> | null
+
 export interface Past {
   add(said: Said): void
-  /** Of an utterance that starts now: known as soon as what was said before is, and null if that has no words. Null: there is none. */
-  before(startSample: number, language: Language): Promise<Context | null> | null
+  /** What comes before an utterance that starts now. */
+  before(startSample: number, language: Language): Before
   /** The audio before this is no context of utterances from `sample` on, in which it never falls. */
   keptFromSample(sample: number): number
   /** Nothing that was said may be heard again. */
@@ -52,8 +64,12 @@ export function createPast(tape: Pick<Tape, "read">): Past {
     before(startSample, language) {
       leave(startSample)
       const heard = said.slice(said.length - countBefore(said, startSample, language))
-      const [first] = heard
-      return first ? contextOf(heard, tape.read(first.startSample, startSample)) : null
+      const fromSample = heard[0]?.startSample ?? startSample
+      const samples = tape.read(fromSample, startSample)
+      return (endSample) => {
+        const fitting = heard.filter((one) => endSample - one.startSample <= HEARD_MAX_SAMPLES)
+        return fitting.length > 0 ? contextOf(fitting, samples, fromSample) : null
+      }
     },
     keptFromSample(sample) {
       leave(sample)
@@ -77,12 +93,11 @@ function countBefore(said: readonly Said[], startSample: number, language: Langu
 }
 
 /** Those behind the last one without words. */
-async function contextOf(said: readonly Said[], samples: Int16Array): Promise<Context | null> {
+async function contextOf(said: readonly Said[], samples: Int16Array, fromSample: number): Promise<Context | null> {
   const tokens = (await Promise.all(said.map(({ outcome }) => outcome))).map(tokensOf)
   const from = tokens.findLastIndex(({ length }) => length === 0) + 1
-  const [first, start] = [said[0], said[from]]
-  if (first === undefined || start === undefined) return null
-  return { samples: samples.subarray(start.startSample - first.startSample), tokens: tokens.slice(from).flat() }
+  const first = said[from]
+  return first ? { samples: samples.subarray(first.startSample - fromSample), tokens: tokens.slice(from).flat() } : null
 }
 
 function tokensOf(outcome: Outcome): readonly number[] {

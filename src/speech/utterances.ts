@@ -5,15 +5,7 @@
 
 import { msFromSamples } from "../audio/pcm.ts"
 import { type Clock, realClock } from "../clock.ts"
-import {
-  type Context,
-  type Engine,
-  EngineError,
-  type Language,
-  type Stream,
-  type StreamOptions,
-  type Transcriber,
-} from "../engines/engine.ts"
+import { type Engine, EngineError, type Language, type Stream, type StreamOptions, type Transcriber } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { speculations } from "../metrics.ts"
 import { type BoundariesOptions, createHeardBoundaries, createToldBoundaries, type Mark } from "./boundaries.ts"
@@ -22,7 +14,7 @@ import { createEventQueue } from "./event-queue.ts"
 import type { SpeechEvent } from "./events.ts"
 import { type Asked, type Attempt, createFinals } from "./finals.ts"
 import { createPartials } from "./partials.ts"
-import { createPast } from "./past.ts"
+import { type Before, createPast } from "./past.ts"
 import type { Permits } from "./permits.ts"
 import { createTape } from "./tape.ts"
 import type { VoiceActivityDetector } from "./vad/vad.ts"
@@ -67,7 +59,7 @@ interface Open {
   readonly startSample: number
   readonly language: Language
   readonly prompt: string | undefined
-  readonly context: Promise<Context | null> | null
+  readonly before: Before | null
   /** Its final, begun in a pause that may be its end. */
   speculation: Speculation | null
 }
@@ -129,13 +121,14 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
   }
 
   function begin({ startSample, speechSample, uncutSample }: Start) {
-    const context = past?.before(startSample, language) ?? null
-    open = { utterance: utteranceCount++, startSample, language, prompt, context, speculation: null }
+    const before = past?.before(startSample, language) ?? null
+    open = { utterance: utteranceCount++, startSample, language, prompt, before, speculation: null }
     if (endpointing) queue.push({ type: "speech_start", utterance: open.utterance, atMs: msFromSamples(startSample) })
     partials?.begin(open, speechSample, uncutSample)
   }
 
-  function askedOf({ startSample, language, prompt, context }: Open, endSample: number): Asked {
+  function askedOf({ startSample, language, prompt, before }: Open, endSample: number): Asked {
+    const context = before?.(endSample) ?? null
     return { utterance: { samples: tape.read(startSample, endSample), language, prompt, words }, context }
   }
 

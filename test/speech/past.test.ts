@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { SAMPLE_RATE_HZ } from "../../src/audio/pcm.ts"
 import { EngineError } from "../../src/engines/engine.ts"
 import type { Outcome } from "../../src/speech/finals.ts"
-import { CONTEXT_MAX_SAMPLES, CONTEXT_PAUSE_MAX_SAMPLES, createPast, type Said } from "../../src/speech/past.ts"
+import { CONTEXT_MAX_SAMPLES, CONTEXT_PAUSE_MAX_SAMPLES, createPast, HEARD_MAX_SAMPLES, type Said } from "../../src/speech/past.ts"
 
 const seconds = (count: number) => count * SAMPLE_RATE_HZ
 
@@ -20,10 +20,10 @@ const said = (start: number, end: number, known: Outcome, language = "en"): Said
 }
 
 /** The context of an utterance that starts at so many seconds: where it starts itself, and its tokens. */
-async function contextAt(start: number, before: readonly Said[]) {
+async function contextAt(start: number, before: readonly Said[], end = start + 0.5) {
   const past = createPast(tape)
   for (const one of before) past.add(one)
-  const context = await past.before(seconds(start), "en")
+  const context = await past.before(seconds(start), "en")(seconds(end))
   if (context === null) return null
   return { from: (seconds(start) - context.samples.length) / SAMPLE_RATE_HZ, tokens: context.tokens }
 }
@@ -36,7 +36,7 @@ describe("the context of an utterance", () => {
     })
     const past = createPast(tape)
     past.add(said(0.125, 0.25, outcome(1)))
-    expect((await past.before(seconds(0.5), "en"))?.samples).toEqual(tape.read(seconds(0.125), seconds(0.5)))
+    expect((await past.before(seconds(0.5), "en")(seconds(1)))?.samples).toEqual(tape.read(seconds(0.125), seconds(0.5)))
   })
 
   test("begins with an utterance, not longer ago than it helps", async () => {
@@ -47,11 +47,19 @@ describe("the context of an utterance", () => {
     expect(await contextAt(longest + 1, [said(0, longest, outcome(1))])).toBeNull()
   })
 
+  test("is no more than fits beside the utterance", async () => {
+    const longest = HEARD_MAX_SAMPLES / SAMPLE_RATE_HZ
+    const before = [said(0, 1, outcome(1)), said(2, 3, outcome(2))]
+    expect(await contextAt(4, before, longest)).toEqual({ from: 0, tokens: [1, 2] })
+    expect(await contextAt(4, before, longest + 0.125)).toEqual({ from: 2, tokens: [2] })
+    expect(await contextAt(4, before, longest + 2.125)).toBeNull()
+  })
+
   test("ends at a long pause and at another language", async () => {
     const pause = CONTEXT_PAUSE_MAX_SAMPLES / SAMPLE_RATE_HZ
     expect(await contextAt(1 + pause, [said(0, 1, outcome(1))])).toEqual({ from: 0, tokens: [1] })
     expect(await contextAt(1.125 + pause, [said(0, 1, outcome(1))])).toBeNull()
-    expect(await contextAt(5, [said(0, 1, outcome(1)), said(1.125 + pause, 4, outcome(2))])).toEqual({ from: 1.125 + pause, tokens: [2] })
+    expect(await contextAt(5, [said(0, 1, outcome(1)), said(1.125 + pause, 4.5, outcome(2))])).toEqual({ from: 1.125 + pause, tokens: [2] })
     expect(await contextAt(3, [said(0, 1, outcome(1)), said(1, 2, outcome(2), "fr"), said(2, 3, outcome(3))])).toEqual({
       from: 2,
       tokens: [3],
@@ -68,10 +76,10 @@ describe("the context of an utterance", () => {
 
   test("is nothing at first, nor of what is to be forgotten", () => {
     const past = createPast(tape)
-    expect(past.before(0, "en")).toBeNull()
+    expect(past.before(0, "en")(1)).toBeNull()
     past.add(said(0, 1, outcome(1)))
     past.forget()
-    expect(past.before(seconds(1), "en")).toBeNull()
+    expect(past.before(seconds(1), "en")(seconds(2))).toBeNull()
     expect(past.keptFromSample(seconds(1))).toBe(seconds(1))
   })
 })
