@@ -16,6 +16,8 @@ export interface Libc {
   memoryFile(name: string): number | null
   /** Gives memory that native code freed back to the system, but for `keepBytes` at the end of the heap. Linux only; else does nothing. */
   trim(keepBytes: number): void
+  /** Has the kernel kill this process when the one that started it ends, however that happens. Linux only; else does nothing. */
+  killWithParent(): void
   /** Takes the lock of an open file, which ends with this process at the latest. */
   lock(fd: number): "taken" | "busy" | "unsupported"
 }
@@ -23,6 +25,8 @@ export interface Libc {
 const RTLD_NOW = 2
 const LOCK_EX = 2
 const LOCK_NB = 4
+const PR_SET_PDEATHSIG = 1
+const SIGKILL = 9
 const LINUX = process.platform === "linux"
 const EWOULDBLOCK = LINUX ? 11 : 35
 const ERRNO = LINUX ? "__errno_location" : "__error"
@@ -61,6 +65,11 @@ function bindLibc(): Libc {
     },
     trim(keepBytes) {
       mallocTrim?.(keepBytes)
+    },
+    killWithParent() {
+      if (!LINUX) return
+      const { symbols: linux } = dlopen("libc.so.6", { prctl: { args: [i32, u64, u64, u64, u64], returns: i32 } })
+      linux.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
     },
     lock(fd) {
       if (symbols.flock(fd, LOCK_EX | LOCK_NB) === 0) return "taken"

@@ -26,6 +26,16 @@ export interface Utterance {
   readonly interim?: boolean | undefined
   /** What this engine already understood of the beginning of the same speech. An engine that has no use for it ignores it. */
   readonly draft?: Draft | undefined
+  /** What was said right before, if the transcriber `hearsContext`: heard with the utterance, its words not told again. */
+  readonly context?: Context | undefined
+}
+
+/** Speech and its words that lie right before an utterance. */
+export interface Context {
+  /** 16 kHz mono, without a gap up to the utterance. */
+  readonly samples: Int16Array
+  /** All that was understood of it (`Segment.tokens`), at least one. */
+  readonly tokens: readonly number[]
 }
 
 /** Tokens of an earlier transcript (`Segment.tokens`) of the same speech. They make it cheaper and MUST NOT change a word, except: */
@@ -44,6 +54,8 @@ export interface Transcriber {
   readonly concurrency: number
   /** Whether it takes utterances that are still being spoken: each costs as much as a whole one, so a paid engine does not. */
   readonly interims: boolean
+  /** Whether it understands more with `Utterance.context`. Absent: it has no use for it, and nobody needs to wait until it is known. */
+  readonly hearsContext?: boolean | undefined
   /**
    * The words of one utterance. Silence MUST give a transcript with text "", not an error. MUST reject with an EngineError
    * only; with code `aborted` soon after `signal` aborts, and then deliver nothing.

@@ -4,7 +4,7 @@
  */
 import { msFromSamples, samplesFromMs } from "../audio/pcm.ts"
 import type { Clock } from "../clock.ts"
-import { EngineError, type Transcriber, type Utterance } from "../engines/engine.ts"
+import { type Context, EngineError, type Transcriber, type Utterance } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { finalSeconds, forcedPrefixes, utterances } from "../metrics.ts"
 import type { EndCause, SpeechEvent } from "./events.ts"
@@ -25,6 +25,13 @@ export const LONG_SAMPLES = samplesFromMs(60_000)
 
 export type Outcome = Transcript | EngineError
 
+/** What is to be asked. */
+export interface Asked {
+  readonly utterance: Utterance
+  /** Its `Utterance.context`, which may not be known yet: it is not asked before. Null, also later: it has none. */
+  readonly context: Promise<Context | null> | null
+}
+
 /** Words asked for. */
 export interface Attempt {
   /** Never rejects. */
@@ -42,8 +49,8 @@ export interface ToldBefore {
 }
 
 export interface Finals {
-  /** An utterance ended. */
-  end(ended: Ended, asked: Utterance, told: ToldBefore): void
+  /** An utterance ended. The result is what is told of it. */
+  end(ended: Ended, asked: Asked, told: ToldBefore): Promise<Outcome>
   /** An utterance without audio ended: there is nothing to ask. */
   endEmpty(ended: Ended): void
   /** An utterance is lost, with the cause of its end. */
@@ -51,7 +58,7 @@ export interface Finals {
   /** The open utterance is forgotten; null if there was none. */
   clear(utterance: number | null): void
   /** Asks for words at once, under a permit. */
-  attempt(asked: Utterance): Attempt
+  attempt(asked: Asked): Attempt
   /** Logs what a transcriber must not throw, and gives the error to tell instead. */
   mistake(thrown: unknown): EngineError
   /** Whether an utterance that ended still waits for others of this stream, or would. */
@@ -95,18 +102,19 @@ export function createFinals({ transcriber, permits, clock, log, session, words,
   let finished = false
   let closed = false
 
-  function attempt(asked: Utterance): Attempt {
+  function attempt(asked: Asked): Attempt {
     const controller = new AbortController()
     attempts.add(controller)
     const outcome = transcribe(asked, controller.signal).finally(() => attempts.delete(controller))
     return { outcome, abort: () => controller.abort() }
   }
 
-  async function transcribe(asked: Utterance, signal: AbortSignal): Promise<Outcome> {
+  async function transcribe({ utterance, context: known }: Asked, signal: AbortSignal): Promise<Outcome> {
     let release = () => {}
     try {
-      release = await permits.take(signal, { long: asked.samples.length > LONG_SAMPLES })
-      return await transcriber.transcribe(asked, signal)
+      const context = known && (await known)
+      release = await permits.take(signal, { long: utterance.samples.length > LONG_SAMPLES })
+      return await transcriber.transcribe(context ? { ...utterance, context } : utterance, signal)
     } catch (thrown) {
       return thrown instanceof EngineError ? thrown : mistake(thrown)
     } finally {
@@ -169,25 +177,27 @@ export function createFinals({ transcriber, permits, clock, log, session, words,
     push(finalOf(ended, transcript, words))
   }
 
-  async function answer(ended: Ended, entry: Owed, asked: Utterance, { tried, standing }: ToldBefore) {
+  async function answer(ended: Ended, entry: Owed, asked: Asked, { tried, standing }: ToldBefore) {
     running++
     let outcome = await (tried ?? attempt(asked)).outcome
     if (tried && outcome instanceof EngineError && !closed) outcome = await attempt(asked).outcome
     if (standing && !(outcome instanceof EngineError) && !closed) outcome = await begunWith(standing, outcome, asked)
     running--
-    if (closed) return
     const known = outcome
+    if (closed) return known
     entry.tell = () => (known instanceof EngineError ? tellFailure(ended, entry, known) : tellWords(ended, entry, known))
     startMore()
     deliver()
+    return known
   }
 
   /** Words that were told as standing stand: seldom the engine has thought better of them, and is then made to go on from them. */
-  async function begunWith(standing: Standing, transcript: Transcript, asked: Utterance): Promise<Transcript> {
+  async function begunWith(standing: Standing, transcript: Transcript, asked: Asked): Promise<Transcript> {
     const same = respelled(standing.text, transcript.text)
     if (same !== null) return { ...transcript, text: same }
     forcedPrefixes.inc({ engine })
-    const forced = standing.draft ? await attempt({ ...asked, draft: standing.draft }).outcome : transcript
+    const { draft } = standing
+    const forced = draft ? await attempt({ ...asked, utterance: { ...asked.utterance, draft } }).outcome : transcript
     const better = forced instanceof EngineError ? transcript : forced
     return { ...better, text: withPrefix(standing.text, better.text) }
   }
@@ -195,10 +205,12 @@ export function createFinals({ transcriber, permits, clock, log, session, words,
   return {
     end(ended, asked, told) {
       const entry = owe(ended.endSample - ended.startSample, null)
-      const start = () => void answer(ended, entry, asked, told)
+      const { promise, resolve } = Promise.withResolvers<Outcome>()
+      const start = () => void answer(ended, entry, asked, told).then(resolve)
       if (told.tried) start()
       else unstarted.push(start)
       startMore()
+      return promise
     },
     endEmpty(ended) {
       const entry: Owed = owe(0, () => tellWords(ended, entry, { text: "", language: null, segments: [] }))

@@ -5,23 +5,16 @@
 
 import { msFromSamples } from "../audio/pcm.ts"
 import { type Clock, realClock } from "../clock.ts"
-import {
-  type Engine,
-  EngineError,
-  type Language,
-  type Stream,
-  type StreamOptions,
-  type Transcriber,
-  type Utterance,
-} from "../engines/engine.ts"
+import { type Engine, EngineError, type Language, type Stream, type StreamOptions, type Transcriber } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { speculations } from "../metrics.ts"
 import { type BoundariesOptions, createHeardBoundaries, createToldBoundaries, type Mark } from "./boundaries.ts"
 import type { End, Start } from "./endpointer.ts"
 import { createEventQueue } from "./event-queue.ts"
 import type { SpeechEvent } from "./events.ts"
-import { type Attempt, createFinals } from "./finals.ts"
+import { type Asked, type Attempt, createFinals } from "./finals.ts"
 import { createPartials } from "./partials.ts"
+import { type Before, createPast } from "./past.ts"
 import type { Permits } from "./permits.ts"
 import { createTape } from "./tape.ts"
 import type { VoiceActivityDetector } from "./vad/vad.ts"
@@ -66,13 +59,14 @@ interface Open {
   readonly startSample: number
   readonly language: Language
   readonly prompt: string | undefined
+  readonly before: Before | null
   /** Its final, begun in a pause that may be its end. */
   speculation: Speculation | null
 }
 
 interface Speculation {
   readonly endSample: number
-  readonly asked: Utterance
+  readonly asked: Asked
   readonly attempt: Attempt
 }
 
@@ -93,6 +87,8 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
     streamOptions.interims && transcriber.interims
       ? createPartials({ transcriber, tape, clock, push: queue.push, onMistake: finals.mistake })
       : null
+  /** Who tells where utterances end wants each to be heard by itself. */
+  const past = endpointing && transcriber.hearsContext ? createPast(tape) : null
   const hooks: BoundariesOptions = { tell, onJudged }
   const boundaries = endpointing ? createHeardBoundaries(vad, endpointing, hooks) : createToldBoundaries(tape.read, hooks)
 
@@ -101,8 +97,12 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
     onEnded()
   }
 
+  function dropUnneeded() {
+    tape.drop(past?.keptFromSample(boundaries.keptFromSample) ?? boundaries.keptFromSample)
+  }
+
   function onJudged() {
-    tape.drop(boundaries.keptFromSample)
+    dropUnneeded()
     partials?.heard(boundaries.judgedSamples)
   }
 
@@ -121,18 +121,20 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
   }
 
   function begin({ startSample, speechSample, uncutSample }: Start) {
-    open = { utterance: utteranceCount++, startSample, language, prompt, speculation: null }
+    const before = past?.before(startSample, language) ?? null
+    open = { utterance: utteranceCount++, startSample, language, prompt, before, speculation: null }
     if (endpointing) queue.push({ type: "speech_start", utterance: open.utterance, atMs: msFromSamples(startSample) })
     partials?.begin(open, speechSample, uncutSample)
   }
 
-  function askedOf({ startSample, language, prompt }: Open, endSample: number): Utterance {
-    return { samples: tape.read(startSample, endSample), language, prompt, words }
+  function askedOf({ startSample, language, prompt, before }: Open, endSample: number): Asked {
+    const context = before?.(endSample) ?? null
+    return { utterance: { samples: tape.read(startSample, endSample), language, prompt, words }, context }
   }
 
   /** The final begins here only where words may be thrown away, and while there is room: a third of the attempts is for nothing. */
   function pause(endSample: number) {
-    partials?.pause(true)
+    partials?.pause(endSample)
     if (!open || !transcriber.interims || finals.full || isBusy()) return
     partials?.abort()
     const asked = askedOf(open, endSample)
@@ -155,7 +157,7 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
   }
 
   function resume() {
-    partials?.pause(false)
+    partials?.resume(boundaries.judgedSamples)
     dropSpeculation()
   }
 
@@ -168,14 +170,16 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
 
   function endUtterance({ cause, endSample, atSample }: End) {
     if (!open) return
-    const { utterance, startSample } = open
+    const { utterance, startSample, language } = open
     if (endpointing) queue.push({ type: "speech_end", utterance, atMs: msFromSamples(atSample) })
     // Between a pause and its end nothing was said, so both end their audio at the same sample.
     const { asked, attempt } = open.speculation ?? { asked: askedOf(open, endSample), attempt: null }
     if (attempt) speculations.inc({ engine, outcome: "used" })
-    finals.end({ utterance, cause, startSample, endSample }, asked, { tried: attempt, standing: partials?.end() ?? null })
+    const told = { tried: attempt, standing: partials?.end() ?? null }
+    const outcome = finals.end({ utterance, cause, startSample, endSample }, asked, told)
+    past?.add({ startSample, endSample, language, outcome })
     open = null
-    tape.drop(boundaries.keptFromSample)
+    dropUnneeded()
   }
 
   function endEmpty(atSample: number) {
@@ -184,7 +188,8 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
 
   function clear() {
     finals.clear(forget())
-    tape.drop(boundaries.keptFromSample)
+    past?.forget()
+    dropUnneeded()
   }
 
   /** A stream that cannot hear ends of itself: to end utterances only where told would leave most clients without words for ever. */

@@ -24,17 +24,21 @@ interface Call extends Utterance {
 }
 
 /** A transcriber that answers when the test says so. */
-function scripted(interims: boolean) {
+function scripted(interims: boolean, hearsContext: boolean) {
   const calls: Call[] = []
   const transcriber: Transcriber = {
     name: "scripted",
     model: "test",
     concurrency: 4,
     interims,
+    hearsContext,
     transcribe: (utterance, signal) =>
       new Promise((resolve, reject) => {
-        const heard = wordsIn(utterance.samples).map(({ index }) => wordText(index))
-        const transcript: Transcript = { text: heard.join(" "), language: utterance.language, segments: [] }
+        const heard = wordsIn(utterance.samples).map(({ index }) => index)
+        const numbers = { startMs: 0, endMs: 1, avgLogprob: -0.1, noSpeechProb: 0, compressionRatio: 1, temperature: 0, words: null }
+        const text = heard.map(wordText).join(" ")
+        const segments = hearsContext ? [{ ...numbers, text, tokens: heard }] : []
+        const transcript: Transcript = { text, language: utterance.language, segments }
         signal.addEventListener("abort", () => reject(new EngineError("aborted", "given up")))
         calls.push({ ...utterance, signal, answer: () => resolve(transcript), fail: reject })
       }),
@@ -44,9 +48,9 @@ function scripted(interims: boolean) {
   return { transcriber, calls }
 }
 
-function listening(options: Partial<StreamOptions> & { free?: boolean; atOnce?: number } = {}) {
-  const { free = true, atOnce = 2, ...streamOptions } = options
-  const { transcriber, calls } = scripted(free)
+function listening(options: Partial<StreamOptions> & { free?: boolean; hearsContext?: boolean; atOnce?: number } = {}) {
+  const { free = true, hearsContext = false, atOnce = 2, ...streamOptions } = options
+  const { transcriber, calls } = scripted(free, hearsContext)
   const vad = energyVad()
   const permits = createPermits({ atOnce, waitingMax: 8 })
   const lines: string[] = []
@@ -85,7 +89,7 @@ describe("a stream with endpointing", () => {
     expect(events).toMatchObject([
       { type: "speech_start", utterance: 0, atMs: ms(10) },
       { type: "speech_end", utterance: 0, atMs: ms(47) },
-      { type: "final", utterance: 0, text: "w1", startMs: ms(10), endMs: ms(37), cause: "endpoint" },
+      { type: "final", utterance: 0, text: "W1", startMs: ms(10), endMs: ms(37), cause: "endpoint" },
     ])
   })
 
@@ -112,8 +116,8 @@ describe("a stream with endpointing", () => {
     for (const call of calls) call.answer()
     await soon()
     expect(terminators(events)).toMatchObject([
-      { type: "final", utterance: 0, text: "w1", cause: "commit", endMs: ms(32) },
-      { type: "final", utterance: 1, text: "w2", cause: "endpoint", startMs: ms(32) },
+      { type: "final", utterance: 0, text: "W1", cause: "commit", endMs: ms(32) },
+      { type: "final", utterance: 1, text: "W2", cause: "endpoint", startMs: ms(32) },
     ])
   })
 
@@ -124,7 +128,7 @@ describe("a stream with endpointing", () => {
     await soon()
     for (const call of calls) call.answer()
     await soon()
-    expect(events.at(-1)).toMatchObject({ type: "final", text: "w1", cause: "close", endMs: msFromSamples(11 * WINDOW_SAMPLES + 100) })
+    expect(events.at(-1)).toMatchObject({ type: "final", text: "W1", cause: "close", endMs: msFromSamples(11 * WINDOW_SAMPLES + 100) })
   })
 
   test("gives an utterance the language and prompt that held when it began", async () => {
@@ -154,7 +158,7 @@ describe("a stream with endpointing", () => {
     for (const call of calls) call.answer()
     await soon()
     expect(terminators(events)).toMatchObject([
-      { type: "final", utterance: 0, text: "w1" },
+      { type: "final", utterance: 0, text: "W1" },
       { type: "failed", utterance: 1, cause: "commit", code: "unavailable", message: "it died" },
       { type: "failed", utterance: 2, cause: "commit", code: "unavailable" },
       { type: "cleared", utterance: null },
@@ -196,7 +200,7 @@ describe("a final begun in a pause", () => {
     calls[1]?.answer()
     await soon()
     expect(calls).toHaveLength(2)
-    expect(events.at(-1)).toMatchObject({ type: "final", text: "w1 w2" })
+    expect(events.at(-1)).toMatchObject({ type: "final", text: "W1 W2" })
   })
 
   test("hears the same audio as one begun at the end", async () => {
@@ -215,7 +219,7 @@ describe("a final begun in a pause", () => {
     await hear(windows(20))
     calls[1]?.answer()
     await soon()
-    expect(events.at(-1)).toMatchObject({ type: "final", text: "w1" })
+    expect(events.at(-1)).toMatchObject({ type: "final", text: "W1" })
   })
 
   test("is not begun where it would cost money", async () => {
@@ -240,6 +244,77 @@ describe("a final begun in a pause", () => {
       expect(calls.length + permits.waiting).toBe(before + 1)
       for (const permit of taken) (await permit)()
     }
+  })
+})
+
+describe("an utterance that follows closely on another", () => {
+  const following = (options: Parameters<typeof listening>[0] = {}) => listening({ hearsContext: true, ...options })
+
+  test("is heard with it as soon as its words are known, also in a pause that may be its end", async () => {
+    const { hear, calls, permits } = following()
+    await hear(word(1), windows(20), word(2), windows(6))
+    expect(calls).toHaveLength(1)
+    expect(calls[0]?.context).toBeUndefined()
+    expect(permits.taken).toBe(1)
+    calls[0]?.answer()
+    await soon()
+    expect(calls).toHaveLength(2)
+    const [first, second] = calls
+    expect(wordsIn(second?.samples ?? new Int16Array()).map(({ index }) => index)).toEqual([2])
+    expect(second?.context?.tokens).toEqual([1])
+    expect(joinSamples([second?.context?.samples ?? new Int16Array(), second?.samples ?? new Int16Array()])).toEqual(
+      joinSamples([word(1), windows(20), word(2), windows(5)]),
+    )
+    expect(first?.samples.length).toBeLessThan(second?.context?.samples.length ?? 0)
+  })
+
+  test("has the same context if it is not begun in a pause", async () => {
+    const { hear, calls } = following({ free: false })
+    await hear(word(1), windows(20), word(2), windows(20), word(3), windows(20))
+    for (const index of [0, 1, 2]) {
+      calls[index]?.answer()
+      await soon()
+    }
+    expect(calls.map(({ context }) => context?.tokens)).toEqual([undefined, [1], [1, 2]])
+    expect(wordsIn(calls[2]?.context?.samples ?? new Int16Array()).map(({ index }) => index)).toEqual([1, 2])
+  })
+
+  test("is heard by itself if that failed, was longer ago, was cleared away, or nobody has use for it", async () => {
+    const contextOf = async (
+      options: Parameters<typeof listening>[0],
+      between: (heard: ReturnType<typeof listening>) => Promise<void> | void,
+      end: (call: Call | undefined) => void = (call) => call?.answer(),
+    ) => {
+      const heard = following(options)
+      await heard.hear(word(1), windows(20))
+      if (options?.endpointing === null) heard.stream.commit()
+      await soon()
+      end(heard.calls[0])
+      await between(heard)
+      await heard.hear(word(2), windows(20))
+      if (options?.endpointing === null) heard.stream.commit()
+      await soon()
+      expect(heard.calls).toHaveLength(2)
+      return heard.calls[1]?.context?.tokens
+    }
+    expect(await contextOf({ free: false }, () => {})).toEqual([1])
+    expect(
+      await contextOf(
+        { free: false },
+        () => {},
+        (call) => call?.fail(new EngineError("timeout", "late")),
+      ),
+    ).toBeUndefined()
+    expect(await contextOf({}, ({ hear }) => hear(windows(63)))).toBeUndefined()
+    expect(await contextOf({}, ({ stream }) => stream.clear())).toBeUndefined()
+    expect(await contextOf({ endpointing: null }, () => {})).toBeUndefined()
+    expect(await contextOf({ hearsContext: false }, () => {})).toBeUndefined()
+  })
+
+  test("does not wait for those before it where nobody has use for their words", async () => {
+    const { hear, calls } = listening()
+    await hear(word(1), windows(20), word(2), windows(20))
+    expect(calls).toHaveLength(2)
   })
 })
 

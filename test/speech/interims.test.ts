@@ -1,24 +1,27 @@
 import { describe, expect, test } from "bun:test"
 import { SAMPLE_RATE_HZ, samplesFromMs } from "../../src/audio/pcm.ts"
-import { AGREEING, type Agreed, type Agreement, createAgreement, type Hypothesis, WINDOW_MAX_SAMPLES } from "../../src/speech/interims.ts"
+import { type Agreed, type Agreement, CERTAIN, createAgreement, type Hypothesis, WINDOW_MAX_SAMPLES } from "../../src/speech/interims.ts"
 
 const seconds = (count: number) => count * SAMPLE_RATE_HZ
 
 /** One word each half second from `fromSecond` on, heard until a second later than the last began; each its own token. */
-function heard(text: string, { from = 0, startSample = 0, times = true } = {}): Hypothesis {
+function heard(text: string, { from = 0, startSample = 0, times = true, confidence = 1 } = {}): Hypothesis {
   const texts = text.split(" ").filter((word) => word !== "")
-  const words = texts.map((word, index) => ({ text: word, startMs: from + index * 500, endMs: from + index * 500 + 400, confidence: 1 }))
+  const words = texts.map((word, index) => ({ text: word, startMs: from + index * 500, endMs: from + index * 500 + 400, confidence }))
   const tokens = texts.map((word) => Number(Bun.hash(word) % 1000n))
   return { text, tokens, words: times ? words : null, startSample, endSample: startSample + samplesFromMs(from + texts.length * 500 + 500) }
 }
 
 /** The same again and again, as often as makes words stand; returns what the last time told. */
-function hearOften(agreement: Agreement, hypothesis: Hypothesis, times = AGREEING): Agreed {
+function hearOften(agreement: Agreement, hypothesis: Hypothesis, times: number = AGREEING): Agreed {
   const told = Array.from({ length: times }, () => agreement.hear(hypothesis))
   return told.at(-1) as Agreed
 }
 
 const standingOf = ({ text, stable }: Agreed) => text.slice(0, stable)
+
+/** So many hypotheses make a word stand of which the engine is sure. */
+const AGREEING = CERTAIN[0].agreeing
 
 const never = Number.POSITIVE_INFINITY
 
@@ -26,60 +29,78 @@ describe("what stands of an utterance", () => {
   test(`is nothing before ${AGREEING} hypotheses`, () => {
     const agreement = createAgreement(0, never)
     for (let count = 1; count < AGREEING; count++) {
-      expect(agreement.hear(heard("one two three four"))).toEqual({ text: "one two three four", stable: 0 })
+      expect(agreement.hear(heard("One two three four"))).toEqual({ text: "One two three four", stable: 0 })
     }
     expect(agreement.standing.text).toBe("")
   })
 
   test("is what they agree on, but for the youngest words", () => {
     const agreement = createAgreement(0, never)
-    hearOften(agreement, heard("one two three four five"), AGREEING - 2)
-    agreement.hear(heard("one two three fore"))
-    const { text, stable } = agreement.hear(heard("one two three four five six"))
-    expect([text, text.slice(0, stable)]).toEqual(["one two three four five six", "one two three"])
-    expect(standingOf(hearOften(agreement, heard("one two three four five six"), AGREEING - 1))).toBe("one two three four five")
+    hearOften(agreement, heard("One two three four five"), AGREEING - 2)
+    agreement.hear(heard("One two three fore"))
+    const { text, stable } = agreement.hear(heard("One two three four five six"))
+    expect([text, text.slice(0, stable)]).toEqual(["One two three four five six", "One two three"])
+    expect(standingOf(hearOften(agreement, heard("One two three four five six"), AGREEING - 1))).toBe("One two three four five")
+  })
+
+  test("takes longer the less sure the engine is of a word", () => {
+    for (const { agreeing, confidence } of CERTAIN) {
+      const agreement = createAgreement(0, never)
+      const doubtful = heard("One two three four five", { confidence })
+      expect(standingOf(hearOften(agreement, doubtful, agreeing - 1))).toBe("")
+      expect(standingOf(agreement.hear(doubtful))).toBe("One two three four")
+    }
+  })
+
+  test("does not begin in lower case or with a number, before much was heard", () => {
+    for (const text of ["one two three four five", "1 two three four five"]) {
+      expect(standingOf(hearOften(createAgreement(0, never), heard(text), CERTAIN[2].agreeing))).toBe("")
+      const after = { ...heard(text), endSample: WINDOW_MAX_SAMPLES + 1 }
+      expect(standingOf(hearOften(createAgreement(0, never), after))).toBe(text.slice(0, -5))
+    }
   })
 
   test("leaves out more words where the engine knows no times", () => {
     const agreement = createAgreement(0, never)
-    const told = hearOften(agreement, heard("one two three four five six seven", { times: false }))
-    expect(standingOf(told)).toBe("one two three")
+    const timeless = heard("One two three four five six seven", { times: false })
+    expect(standingOf(hearOften(agreement, timeless, CERTAIN[1].agreeing - 1))).toBe("")
+    expect(standingOf(agreement.hear(timeless))).toBe("One two three")
   })
 
   test("stands, also when the engine thinks better of it, and does not grow meanwhile", () => {
     const agreement = createAgreement(0, never)
-    expect(standingOf(hearOften(agreement, heard("one two three four five six seven")))).toBe("one two three four five six")
+    expect(standingOf(hearOften(agreement, heard("One two three four five six seven")))).toBe("One two three four five six")
     for (let count = 0; count < AGREEING; count++) {
       const { text, stable } = agreement.hear(heard("One too three four five six seven eight nine"))
-      expect(text).toBe("one two three four five six seven eight nine")
-      expect(stable).toBe("one two three four five six".length)
+      expect(text).toBe("One two three four five six seven eight nine")
+      expect(stable).toBe("One two three four five six".length)
     }
-    expect(agreement.hear(heard("one"))).toEqual({ text: "one two three four five six", stable: 27 })
+    expect(agreement.hear(heard("one"))).toEqual({ text: "One two three four five six", stable: 27 })
   })
 
   test("grows on when the engine only writes it otherwise, and does not change its spelling", () => {
     const agreement = createAgreement(0, never)
-    hearOften(agreement, heard("one two, three four"))
+    hearOften(agreement, heard("One two, three four"))
     const told = hearOften(agreement, heard("One two. Three four, five. Six seven"))
-    expect(told.text).toBe("one two, three four, five. Six seven")
-    expect(standingOf(told)).toBe("one two, three four, five. Six")
+    expect(told.text).toBe("One two, three four, five. Six seven")
+    expect(standingOf(told)).toBe("One two, three four, five. Six")
   })
 
   test("never lies beyond the place where the utterance may yet be cut", () => {
     const agreement = createAgreement(0, seconds(1.5))
-    expect(standingOf(hearOften(agreement, heard("one two three four five six seven")))).toBe("one two three")
+    expect(standingOf(hearOften(agreement, heard("One two three four five six seven")))).toBe("One two three")
     const timeless = createAgreement(0, seconds(1.5))
-    expect(hearOften(timeless, heard("one two three four five six", { times: false })).stable).toBe(0)
+    expect(hearOften(timeless, heard("One two three four five six", { times: false })).stable).toBe(0)
   })
 
   test("can be asked of the engine by the tokens on which both agreed", () => {
     const agreement = createAgreement(0, never)
     expect(agreement.draft).toBeNull()
-    hearOften(agreement, heard("one two three four fife"), AGREEING - 1)
-    const last = heard("one two three four five six")
+    hearOften(agreement, heard("One two three four fife"), AGREEING - 1)
+    const last = heard("One two three four five six")
     agreement.hear(last)
     expect(agreement.draft).toEqual({ tokens: last.tokens, fixed: 0 })
-    expect(agreement.standing).toEqual({ text: "one two three four", draft: { tokens: last.tokens, fixed: 4 } })
+    expect(agreement.standing).toEqual({ text: "One two three four", draft: { tokens: last.tokens, fixed: 4 } })
   })
 })
 

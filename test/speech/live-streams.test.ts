@@ -118,7 +118,7 @@ describe("any talk in any slices", () => {
         const steps = talk(random, 0.2)
         const closesBefore = random() < 0.3 ? { closesBefore: Math.floor(random() * steps.length) } : {}
         const hearing = {
-          answerMs: random() * 1500,
+          answerMs: random() ** 3 * 1500,
           mishears: (index: number) => index % 9 === 4,
           fails: 0.1,
           overloaded: 0.2,
@@ -140,7 +140,7 @@ describe("any talk in any slices", () => {
           if (event.type in met) met[event.type as "partial"]++
           if (event.type === "partial" && event.stable > 0) met.stable++
           if (event.type === "final" && event.cause === "max") met.max++
-          if (event.type === "final" && /w\d{5}/.test(event.text)) met.forced++
+          if (event.type === "final" && /W\d{5}/.test(event.text)) met.forced++
         }
         if (!ended) met.closed++
       }
@@ -162,6 +162,8 @@ describe("any talk in any slices", () => {
         const other = await play(steps, { endpointing, interims: true, hearing: { answerMs: 900, overloaded: 0.3 }, seed: seed + 1000 })
         expect(terminators(other.events), `seed ${seed}`).toEqual(terminators(one.events))
         expect(terminators(one.events).length).toBeGreaterThan(0)
+        const inContext = one.asked.filter(({ context }) => context).length
+        expect(inContext > 0, `contexts, seed ${seed}`).toBe(endpointing !== null)
       }
     })
   }
@@ -176,7 +178,7 @@ describe("any talk in any slices", () => {
       const run = { endpointing: { ...usual, maxMs: 8_000 }, interims: true, seed }
       const { events } = await play([{ type: "say", samples: joinSamples(sounds) }], run)
       const text = events.flatMap((event) => (event.type === "final" ? [event.text] : [])).join(" ")
-      expect(text, `seed ${seed}`).toBe(Array.from({ length: 60 }, (_, index) => `w${index}`).join(" "))
+      expect(text, `seed ${seed}`).toBe(Array.from({ length: 60 }, (_, index) => `W${index}`).join(" "))
       expect(lasting(events).some((event) => event.type === "final" && event.cause === "max")).toBeTrue()
     }
   })

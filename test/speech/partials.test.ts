@@ -3,7 +3,15 @@ import { describe, expect, test } from "bun:test"
 import { samplesFromMs } from "../../src/audio/pcm.ts"
 import { EngineError, type Transcriber, type Utterance } from "../../src/engines/engine.ts"
 import type { PartialEvent } from "../../src/speech/events.ts"
-import { createPartials, FIRST_SAMPLES, LATE_MS, NEXT_SAMPLES, REPEAT_MS } from "../../src/speech/partials.ts"
+import {
+  BEHIND_SAMPLES,
+  createPartials,
+  FIRST_SAMPLES,
+  LATE_MS,
+  NEXT_SAMPLES,
+  REPEAT_MS,
+  RETRY_SAMPLES,
+} from "../../src/speech/partials.ts"
 import { createTape } from "../../src/speech/tape.ts"
 import type { Transcript } from "../../src/speech/transcript.ts"
 import { handClock } from "../support/clock.ts"
@@ -105,21 +113,68 @@ describe("interims", () => {
     const { calls, speak, told, mistakes } = listening()
     await speak(FIRST_SAMPLES)
     calls[0]?.fail(new EngineError("overloaded", "no room"))
-    await speak(NEXT_SAMPLES - 1)
+    await speak(RETRY_SAMPLES - 1)
     expect(calls).toHaveLength(1)
     await speak(1)
     expect(calls).toHaveLength(2)
+    expect(calls[1]?.samples).toHaveLength(FIRST_SAMPLES)
     expect([told, mistakes]).toEqual([[], []])
+  })
+
+  test("hear the audio up to the same places in any slices, also when an answer is a little late or finds no room", async () => {
+    const { calls, speak } = listening()
+    await speak(FIRST_SAMPLES + moment)
+    await speak(NEXT_SAMPLES)
+    calls[0]?.answer("one")
+    await speak(moment)
+    calls[1]?.fail(new EngineError("overloaded", "no room"))
+    await speak(NEXT_SAMPLES)
+    calls[2]?.answer("one two")
+    await speak(moment)
+    expect(calls.map(({ samples }) => samples.length - FIRST_SAMPLES)).toEqual([0, NEXT_SAMPLES, NEXT_SAMPLES, 2 * NEXT_SAMPLES])
+  })
+
+  test("follow each other at once when more was heard meanwhile", async () => {
+    const { calls, clock, speak } = listening()
+    await speak(FIRST_SAMPLES)
+    await speak(NEXT_SAMPLES)
+    calls[0]?.answer("one")
+    await clock.advance(0)
+    expect(calls).toHaveLength(2)
+  })
+
+  test("leave out places that are long past", async () => {
+    const { calls, speak } = listening()
+    await speak(FIRST_SAMPLES + BEHIND_SAMPLES + 1)
+    await speak(0)
+    expect(calls).toHaveLength(1)
+    expect(calls[0]?.samples).toHaveLength(FIRST_SAMPLES + Math.floor((BEHIND_SAMPLES + 1) / NEXT_SAMPLES) * NEXT_SAMPLES)
   })
 
   test("are not asked for in a pause", async () => {
     const { calls, speak, partials } = listening()
-    partials.pause(true)
-    await speak(FIRST_SAMPLES * 9)
+    partials.pause(FIRST_SAMPLES - 1)
+    await speak(FIRST_SAMPLES + NEXT_SAMPLES)
     expect(calls).toHaveLength(0)
-    partials.pause(false)
+    partials.resume(FIRST_SAMPLES + NEXT_SAMPLES)
+    await speak(NEXT_SAMPLES - 1)
+    expect(calls).toHaveLength(0)
     await speak(1)
-    expect(calls).toHaveLength(1)
+    expect(calls[0]?.samples).toHaveLength(FIRST_SAMPLES + 2 * NEXT_SAMPLES)
+  })
+
+  test("given up in a pause are asked for again after it", async () => {
+    const { calls, speak, partials } = listening()
+    await speak(FIRST_SAMPLES)
+    partials.abort()
+    partials.pause(FIRST_SAMPLES)
+    await speak(NEXT_SAMPLES)
+    partials.resume(FIRST_SAMPLES + NEXT_SAMPLES)
+    await speak(moment)
+    expect(calls.map(({ samples }) => samples.length)).toEqual([FIRST_SAMPLES, FIRST_SAMPLES])
+    calls[1]?.answer("one")
+    await speak(NEXT_SAMPLES)
+    expect(calls[2]?.samples).toHaveLength(FIRST_SAMPLES + 2 * NEXT_SAMPLES)
   })
 
   test("are given up when the utterance is over, and whatever comes then reaches nobody", async () => {

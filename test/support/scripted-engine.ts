@@ -35,7 +35,7 @@ function load() {
   else if (script !== "hang") send({ type: "ready", loadMs: 1, warmUpMs: 100, piecesMax: Number(process.env.SCRIPT_PIECES_MAX ?? 1) })
 }
 
-function recognise({ id, samples, language, prompt, words, interim, draft }: Piece, company: number) {
+function recognise({ id, samples, language, prompt, words, interim, draft, context }: Piece, company: number) {
   switch (language) {
     case "company":
       return say(id, String(company))
@@ -47,6 +47,8 @@ function recognise({ id, samples, language, prompt, words, interim, draft }: Pie
       return say(id, "doubtful", -0.8, 0.6)
     case "request":
       return say(id, JSON.stringify({ prompt, words, interim, draft }))
+    case "context":
+      return say(id, JSON.stringify(context && { samples: [...new Int16Array(context.samples.buffer)], tokens: context.tokens }))
     case "pid":
       return say(id, String(process.pid))
     case "grow":

@@ -20,7 +20,8 @@ export interface Choice {
 export interface WriterScript {
   /** What follows a text, of which utterance (counted as they were encoded), in a context of so many frames. */
   next(text: readonly number[], where: { utterance: number; frames: number; temperature: number }): number | Choice
-  readonly noSpeechProb?: number
+  /** In a context of so many frames. */
+  readonly noSpeechProb?: number | ((frames: number) => number)
   readonly batchMax?: number
   readonly shortContext?: boolean
   readonly maxTokens?: number
@@ -88,7 +89,8 @@ export function scriptedWriters(script: WriterScript): ScriptedWriters {
         logprobs.push(logprob)
         if (!isDrafted) break
       }
-      return { tokens, logprobs, noSpeechProb, attention: options.attention && script.attention ? attention : null }
+      const told = typeof noSpeechProb === "number" ? noSpeechProb : noSpeechProb(frames[index] ?? 0)
+      return { tokens, logprobs, noSpeechProb: told, attention: options.attention && script.attention ? attention : null }
     }
 
     return {

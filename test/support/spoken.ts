@@ -4,7 +4,7 @@
  */
 import { msFromSamples } from "../../src/audio/pcm.ts"
 import type { Clock } from "../../src/clock.ts"
-import { EngineError, type Transcriber, type Utterance } from "../../src/engines/engine.ts"
+import { type Context, EngineError, type Transcriber, type Utterance } from "../../src/engines/engine.ts"
 import type { Transcript, Word } from "../../src/speech/transcript.ts"
 
 /** Above what `energyVad` takes for certain speech. */
@@ -15,7 +15,7 @@ export function wordSound(index: number, samples: number): Int16Array {
   return new Int16Array(samples).fill(LEVEL_MIN + index)
 }
 
-export const wordText = (index: number) => `w${index}`
+export const wordText = (index: number) => `W${index}`
 
 interface SpokenWord {
   readonly index: number
@@ -62,12 +62,17 @@ export interface SpokenTranscriber extends Transcriber {
 /** So much higher is the number of a word that was misheard. */
 const MISHEARD = 10_000
 
+/** Another one in nearly each context, so that a final tells of which it was heard in. */
+function noSpeechProbIn(context: Context | undefined): number {
+  return context ? (Bun.hash.crc32(Int32Array.of(...context.tokens, context.samples.length)) % 1000) / 1000 : 0
+}
+
 export function spokenTranscriber(hearing: Hearing): SpokenTranscriber {
   const { clock, random, answerMs, mishears = () => false, fails = 0, overloaded = 0, times = true } = hearing
   const asked: Utterance[] = []
   let runningNow = 0
 
-  function understand({ samples, interim, draft, language }: Utterance): Transcript {
+  function understand({ samples, interim, draft, context, language }: Utterance): Transcript {
     const heard = wordsIn(samples).map((word) => (interim && mishears(word.index) ? { ...word, index: word.index + MISHEARD } : word))
     for (let index = 0; draft && index < draft.fixed; index++) {
       heard[index] = { startSample: 0, endSample: 0, ...heard[index], index: draft.tokens[index] as number }
@@ -77,7 +82,7 @@ export function spokenTranscriber(hearing: Hearing): SpokenTranscriber {
     const words: Word[] = heard.map(({ index, startSample, endSample }) => {
       return { text: wordText(index), startMs: msFromSamples(startSample), endMs: msFromSamples(endSample), confidence: 1 }
     })
-    const numbers = { avgLogprob: -0.1, noSpeechProb: 0, compressionRatio: 1, temperature: 0 }
+    const numbers = { avgLogprob: -0.1, noSpeechProb: noSpeechProbIn(context), compressionRatio: 1, temperature: 0 }
     const endMs = msFromSamples(samples.length)
     return { text, language, segments: text === "" ? [] : [{ text, startMs: 0, endMs, ...numbers, tokens, words: times ? words : null }] }
   }
@@ -87,6 +92,7 @@ export function spokenTranscriber(hearing: Hearing): SpokenTranscriber {
     model: "levels",
     concurrency: 3,
     interims: true,
+    hearsContext: true,
     transcribe(utterance, signal) {
       asked.push(utterance)
       return new Promise((resolve, reject) => {

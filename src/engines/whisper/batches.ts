@@ -3,22 +3,23 @@ import type { Row } from "./decode.ts"
 
 /**
  * The items in groups of at most `most`, those first that came first: a group begins with prompts of one length and detects the language
- * of all or of none; whoever brings a draft is alone.
+ * of all or of none; whoever brings a draft or a context is alone.
  */
 export function batchesOf<Item>(items: readonly Item[], rowOf: (item: Item) => Row, most: number): Item[][] {
   const batches: Item[][] = []
   const growing = new Map<string, Item[]>()
   for (const item of items) {
-    const { draft, language, prompt } = rowOf(item)
+    const { draft, context, language, prompt } = rowOf(item)
+    const alone = draft !== null || context !== undefined
     const kind = `${language === null} ${prompt.length}`
     const batch = growing.get(kind)
-    if (draft === null && batch !== undefined && batch.length < most) {
+    if (!alone && batch !== undefined && batch.length < most) {
       batch.push(item)
       continue
     }
     const opened = [item]
     batches.push(opened)
-    if (draft === null) growing.set(kind, opened)
+    if (!alone) growing.set(kind, opened)
   }
   return batches
 }

@@ -3,6 +3,7 @@
  * no queue and no other engine, and writes nothing to stdout. What loads ONNX Runtime is imported only after `init` came.
  */
 import { SAMPLE_RATE_HZ } from "../../audio/pcm.ts"
+import { liveAsChild, whereabouts } from "../../binary/child-life.ts"
 import { openLibc } from "../../binary/libc.ts"
 import { EngineError } from "../engine.ts"
 import type { Cancel, Failed, FromEngine, Init, Recognise, Result, ToEngine } from "./ipc.ts"
@@ -26,17 +27,7 @@ const GROWN_RATIO = 1.25
 
 /** Never settles: the process ends when its channel closes, also in the middle of a piece. */
 export function runEngine(): Promise<void> {
-  if (!process.send) throw new Error("an engine process is started by xrx-stt itself")
-  // Ctrl-C and systemd signal the whole group; the server decides when its engines may go, so that a drain loses no word.
-  process.on("SIGINT", () => {})
-  process.on("SIGTERM", () => {})
-  process.on("disconnect", () => process.exit(0))
-  for (const event of ["uncaughtException", "unhandledRejection"] as const) {
-    process.on(event, (error: unknown) => {
-      process.stderr.write(`${event}: ${whereabouts(error)}\n`)
-      process.exit(1)
-    })
-  }
+  liveAsChild()
 
   let recogniser: Recogniser | undefined
   const running = new Map<number, AbortController>()
@@ -129,12 +120,6 @@ function failure(id: number | null, error: unknown): Failed {
   // What went wrong with a model is told in full; what went wrong with a piece could quote it.
   const message = id === null && error instanceof Error ? error.message : `the engine failed: ${whereabouts(error)}`
   return { type: "failed", id, code: "unavailable", message: oneLine(message) }
-}
-
-/** What was thrown and where, without its message, in which words could stand. */
-function whereabouts(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error
-  return [error.name, error.stack?.split("\n").find((line) => /^\s+at /.test(line))].join(" ")
 }
 
 function oneLine(text: string): string {

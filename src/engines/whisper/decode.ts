@@ -35,6 +35,8 @@ export interface Row {
   readonly ceiling: number
   /** Null unless the row is alone. */
   readonly draft: Draft | null
+  /** Tokens of what was said before in the same audio: the text goes on from them. Absent unless the row is alone. */
+  readonly context?: readonly number[] | undefined
   /** Looked at before each stretch of tokens: the row ends with an EngineError `aborted` and does not hold up the others. */
   readonly signal: AbortSignal
 }
@@ -86,7 +88,7 @@ export async function decode(options: DecodeOptions, onEnd: (index: number, outc
     const draft = draftFor(first)
     const most = Math.max(...texts.map((text) => (text.ended ? 1 : text.most - text.tokens.length)))
     const written = await write({
-      bannedFirst: first.tokens.length === 0 ? vocabulary.bannedFirst : vocabulary.banned,
+      bannedFirst: first.tokens.length === 0 && first.row.context === undefined ? vocabulary.bannedFirst : vocabulary.banned,
       banned: vocabulary.banned,
       most: Math.min(most, Math.max(STRETCH_TOKENS, (draft?.length ?? 0) + 1)),
       draft,
@@ -142,7 +144,7 @@ function takeLanguage(text: Text, { tokens, noSpeechProb }: Written, { languages
 }
 
 function begin(text: Text, vocabulary: Vocabulary, maxTokens: number): void {
-  text.all.push(...vocabulary.promptFor(text.language))
+  text.all.push(...vocabulary.promptFor(text.language), ...(text.row.context ?? []))
   text.most = Math.min(text.row.ceiling, maxTokens - text.all.length)
 }
 
@@ -184,16 +186,21 @@ function take(text: Text, written: Written, endOfText: number): Stop | null {
 }
 
 function decodedOf({ tokens, logprobs, attention, language, noSpeechProb }: Text, stop: Stop): Decoded {
-  const known = logprobs.filter((logprob) => logprob !== null)
   return {
     tokens,
     logprobs,
     attention: attention.length > 0 ? attention.slice(0, tokens.length + 1) : null,
     language,
     stop,
-    avgLogprob: known.reduce((sum, logprob) => sum + logprob, 0) / Math.max(1, known.length),
+    avgLogprob: meanLogprob(logprobs),
     noSpeechProb: noSpeechProb ?? 0,
   }
+}
+
+/** Of those that are known. */
+export function meanLogprob(logprobs: readonly (number | null)[]): number {
+  const known = logprobs.filter((logprob) => logprob !== null)
+  return known.reduce((sum, logprob) => sum + logprob, 0) / Math.max(1, known.length)
 }
 
 function noText(): never {

@@ -17,7 +17,7 @@ export interface Attempt {
 const COMPRESSION_RATIO_MAX = 2.4
 const AVG_LOGPROB_MIN = -1
 /** That of the setting NO_SPEECH_THRESHOLD, unless somebody changes it. */
-const NO_SPEECH_THRESHOLD = 0.7
+export const NO_SPEECH_THRESHOLD = 0.7
 
 /**
  * At which an utterance is decoded again, one after another until its text is to be trusted. The first is for the full context
@@ -26,8 +26,8 @@ const NO_SPEECH_THRESHOLD = 0.7
 export const TEMPERATURES: readonly number[] = [0, 0.2, 0.4]
 
 /**
- * Whether another try may give a better text. What is taken for silence anyway is left at that: the full context is surer of what it makes
- * up, "Thank you." over soft music at -1.1 instead of -1.8.
+ * Whether another try may give a better text. What is taken for silence anyway is left at that: its caller need not wait, and a text
+ * that is only surer of itself does not come through the gate.
  */
 export function isDoubtful(attempt: Attempt): boolean {
   const { avgLogprob, noSpeechProb } = attempt.decoded

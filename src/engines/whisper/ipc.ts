@@ -10,7 +10,7 @@
  * or by a result that came first. The engine ends when the channel closes; it never ends of its own will.
  */
 import type { Segment } from "../../speech/transcript.ts"
-import type { Draft, EngineErrorCode, Language } from "../engine.ts"
+import type { Context, Draft, EngineErrorCode, Language } from "../engine.ts"
 import type { ModelChoice } from "./models.ts"
 
 export type ToEngine = Init | Recognise | Cancel
@@ -46,6 +46,8 @@ export interface Piece {
   /** As Utterance.interim: worth no second try. Absent: it is not. */
   readonly interim?: boolean | undefined
   readonly draft: Draft | null
+  /** As Utterance.context, at most 28 s together with `samples`; its samples MUST span their buffer as well. Absent: there is none. */
+  readonly context?: Context | undefined
 }
 
 /** Nobody waits for this piece any more. Too late or unknown ids are ignored. */

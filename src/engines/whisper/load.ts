@@ -111,7 +111,9 @@ const configWithData = z.object({
 
 async function open({ source, threads, arena }: LoadOptions, dtype: Record<string, Dtype>): Promise<LoadedModel> {
   // Loads native code, which a compiled binary must unpack first: hence not at the top of the file.
-  const { env, LogLevel, Tensor, WhisperForConditionalGeneration } = await import("@huggingface/transformers")
+  const { env, LogLevel, WhisperForConditionalGeneration } = await import("@huggingface/transformers")
+  // Not the Tensor of transformers.js: a session writes its outputs in place only to what is of its own class.
+  const { Tensor } = await import("onnxruntime-node")
   env.allowRemoteModels = false
   env.useFSCache = false
   env.useBrowserCache = false
@@ -137,7 +139,7 @@ async function open({ source, threads, arena }: LoadOptions, dtype: Record<strin
     },
   })
   const textOf = createDetokenizer(JSON.parse(await readText(source, "tokenizer.json")))
-  const newTensor: TensorMaker = (type, data, dims) => new Tensor(type, data, dims).ort_tensor
+  const newTensor: TensorMaker = (type, data, dims) => new Tensor(type, data, dims)
   const { model: encoder, decoder_model_merged: decoder } = model.sessions as Record<string, OrtSession | undefined>
   if (encoder === undefined || decoder === undefined) throw new Error("it has no encoder or no decoder")
   const vocabulary = readVocabulary(model.generation_config)

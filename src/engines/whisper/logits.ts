@@ -18,10 +18,28 @@ export function likeliest(row: Float32Array, banned: Bans): Choice {
       token = i
     }
   }
+  return { token, logprob: -Math.log(weightOf(row, banned, best, 1)) }
+}
+
+/** One of the tokens that are not banned, as often as its probability at this temperature (above 0) says. */
+export function draw(row: Float32Array, banned: Bans, temperature: number, random: () => number): Choice {
+  const { token: likeliestToken, logprob: highest } = likeliest(row, banned)
+  const best = row[likeliestToken] as number
+  let left = random() * weightOf(row, banned, best, temperature)
+  let token = likeliestToken
+  for (let i = 0; i < banned.length && left >= 0; i++) {
+    if (banned[i] !== 0) continue
+    left -= Math.exp(((row[i] as number) - best) / temperature)
+    if (left < 0) token = i
+  }
+  return { token, logprob: highest + (row[token] as number) - best }
+}
+
+/** Of all tokens that are allowed, where that of the best is 1: the tail is flat, and each of its tokens counts. */
+function weightOf(row: Float32Array, banned: Bans, best: number, temperature: number): number {
   let sum = 0
-  // All of them: the tail is flat, and each of its tokens counts.
-  for (let i = 0; i < banned.length; i++) if (banned[i] === 0) sum += Math.exp((row[i] as number) - best)
-  return { token, logprob: -Math.log(sum) }
+  for (let i = 0; i < banned.length; i++) if (banned[i] === 0) sum += Math.exp(((row[i] as number) - best) / temperature)
+  return sum
 }
 
 /** Probability of one token among all of the row. */
@@ -37,3 +55,18 @@ function maximum(row: Float32Array): number {
   for (const logit of row) if (logit > best) best = logit
   return best
 }
+
+/** Numbers from 0 to below 1 that look random, the same ones each time: so the same audio gives the same text. */
+export function createRandom(): () => number {
+  let state = 0x9e3779b9
+  // mulberry32
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+/** Added to the logits (times the temperature), it makes the highest of them a draw from their distribution. */
+export const gumbel = (random: () => number): number => -Math.log(-Math.log(random() + Number.MIN_VALUE))

@@ -1,77 +1,157 @@
 /**
- * Writes with the decoder of our own export (weights/export_whisper.py), which picks token after token within one run.
- * Knows no other decoder.
+ * Writes with the decoder of our own export (weights/export_whisper.py), which picks token after token within one run, for
+ * several utterances at once. Knows no other decoder.
  */
-import { type OrtSession, type OrtTensor, type OrtTensors, required, run, type TensorMaker } from "./ort.ts"
+import { createRandom, gumbel } from "./logits.ts"
+import { floats, type OrtSession, type OrtTensor, type OrtTensors, required, run, type TensorMaker } from "./ort.ts"
 import type { WhisperConfig } from "./sessions.ts"
-import type { Bans, TextWriter } from "./writer.ts"
+import type { Bans, TextWriter, WriteOptions, Written } from "./writer.ts"
 
 /** Only our own decoder is told how many tokens to write. */
 export const isLoopDecoder = (decoder: OrtSession): boolean => decoder.inputMetadata.some(({ name }) => name === "steps")
+
+/** The heads that tell where the decoder listens. */
+export const alignmentHeadsOf = (decoder: OrtSession): number => dimension(decoder.outputMetadata, "attentions", 2)
 
 export interface LoopWriterOptions {
   readonly decoder: OrtSession
   readonly config: Pick<WhisperConfig, "vocab_size">
   readonly newTensor: TensorMaker
-  /** Outputs of the encoder, by the names that the decoder knows them by. The writer owns them. */
+  /** Outputs of the encoder for all utterances, by the names that the decoder knows them by. */
   readonly heard: OrtTensors
+  /** Of each utterance: positions of its audio without the silent tail. */
+  readonly positions: readonly number[]
+  /** Called once, when nothing of `heard` is needed any more. */
+  readonly onClose: () => void
 }
 
-export function createLoopWriter({ decoder, config, newTensor, heard }: LoopWriterOptions): TextWriter {
+/** Rows of the biases: for the no-speech probability, for the first token, for each later one. */
+const UNBIASED = 0
+const FIRST = 1
+const LATER = 2
+
+export function createLoopWriter({ decoder, config, newTensor, heard, positions, onClose }: LoopWriterOptions): TextWriter {
+  const size = positions.length
+  const candidates = dimension(decoder.inputMetadata, "noise", 1)
   const biases = biasesFor(config.vocab_size)
-  const tensor = (rows: number, bias: Float32Array) => newTensor("float32", bias, [rows, config.vocab_size])
+  const random = createRandom()
+  let noSpeechProbs: readonly number[] | undefined
+  let closed = false
+
+  const ints = (values: readonly number[], dims = [values.length]) => newTensor("int64", BigInt64Array.from(values, BigInt), dims)
+
+  /** What makes the choice of each step random, in the same way for each utterance. */
+  function noise(steps: number, temperature: number): OrtTensor {
+    const values = new Float32Array(steps * candidates)
+    if (temperature > 0) for (let i = 0; i < values.length; i++) values[i] = temperature * gumbel(random)
+    return newTensor("float32", values, [steps, candidates])
+  }
+
+  function feedsFor(texts: readonly (readonly number[])[], draft: readonly number[], options: WriteOptions): OrtTensors {
+    const { bannedFirst, banned, most, temperature = 0, start = 0, attention = false } = options
+    const length = texts[0]?.length ?? 0
+    const steps = draft.length > 0 ? 1 : most
+    const silentRows = noSpeechProbs === undefined ? [start] : []
+    const writtenRows = Array.from({ length: draft.length + 1 }, (_, i) => length - 1 + i)
+    return {
+      ...heard,
+      tokens: ints(
+        texts.flatMap((text) => [...text, ...draft]),
+        [size, length + draft.length],
+      ),
+      steps: ints([steps], []),
+      rows: ints([...silentRows, ...writtenRows]),
+      kinds: ints([...silentRows.map(() => UNBIASED), ...writtenRows.map((_, i) => (i === 0 ? FIRST : LATER))]),
+      silent: ints([silentRows.length]),
+      biases: newTensor("float32", biases(bannedFirst, banned), [3, config.vocab_size]),
+      noise: noise(steps, temperature),
+      attention: newTensor("bool", Uint8Array.of(attention ? 1 : 0), []),
+    }
+  }
 
   return {
-    size: 1,
-    async write(texts, { bannedFirst, banned, most }) {
-      const [text = []] = texts
-      const feeds: OrtTensors = {
-        ...heard,
-        tokens: newTensor("int64", BigInt64Array.from(text, BigInt), [1, text.length]),
-        steps: newTensor("int64", BigInt64Array.of(BigInt(most)), []),
-        first_bias: tensor(2, biases.first(bannedFirst)),
-        bias: tensor(1, biases.later(banned)),
-      }
-      const output = await run(decoder, feeds, ["written", "logprobs", "no_speech"])
-      const [noSpeechLogprob = Number.NEGATIVE_INFINITY] = floats(required(output, "no_speech"))
-      const tokens = Array.from(required(output, "written").data as BigInt64Array, Number)
-      return [{ tokens, logprobs: [...floats(required(output, "logprobs"))], noSpeechProb: Math.exp(noSpeechLogprob), attention: null }]
+    size,
+    async write(texts, options) {
+      const { most, temperature = 0, attention = false } = options
+      const draft = size === 1 && temperature === 0 ? (options.draft ?? []).slice(0, most - 1) : []
+      const names = ["written", "logprobs", "no_speech", ...(attention ? ["attentions"] : [])]
+      const output = await run(decoder, feedsFor(texts, draft, options), names)
+      noSpeechProbs ??= Array.from(floats(required(output, "no_speech")), Math.exp)
+      const written = texts.map((_, i) => readWritten(output, i, positions[i] ?? 0, noSpeechProbs?.[i] ?? 0))
+      return draft.length > 0 ? written.map((one) => agreeing(one, draft)) : written
     },
     close() {
-      for (const [name, tensor] of Object.entries(heard)) {
-        tensor.dispose()
-        delete heard[name]
-      }
+      if (closed) return
+      closed = true
+      onClose()
     },
   }
 }
 
-const floats = (tensor: OrtTensor): Float32Array => tensor.data as Float32Array
-
-interface Biases {
-  /** One row without any bias, for the no-speech probability, and one for the first token. */
-  first(bans: Bans): Float32Array
-  later(bans: Bans): Float32Array
+/** One utterance's part: outputs are [steps, utterances, tokens a step], and of attention [.., heads, tokens a step, heard]. */
+function readWritten(output: OrtTensors, utterance: number, positions: number, noSpeechProb: number): Written {
+  const written = required(output, "written")
+  const [steps = 0, size = 0, each = 0] = written.dims
+  const places = Array.from({ length: steps * each }, (_, i) => (Math.floor(i / each) * size + utterance) * each + (i % each))
+  const tokens = written.data as BigInt64Array
+  const logprobs = floats(required(output, "logprobs"))
+  return {
+    tokens: places.map((place) => Number(tokens[place])),
+    logprobs: places.map((place) => logprobs[place] ?? Number.NEGATIVE_INFINITY),
+    noSpeechProb,
+    attention: output.attentions === undefined ? null : readAttention(output.attentions, utterance, positions),
+  }
 }
+
+function readAttention(tensor: OrtTensor, utterance: number, positions: number): Float32Array[] {
+  const [steps = 0, size = 0, heads = 0, each = 0, heard = 0] = tensor.dims
+  const all = floats(tensor)
+  return Array.from({ length: steps * each }, (_, i) => {
+    const first = (Math.floor(i / each) * size + utterance) * heads
+    const row = new Float32Array(heads * positions)
+    for (let head = 0; head < heads; head++) {
+      const from = ((first + head) * each + (i % each)) * heard
+      row.set(all.subarray(from, from + positions), head * positions)
+    }
+    return row
+  })
+}
+
+/** As far as the model agrees with the draft, and the token that it writes instead or after it. */
+function agreeing({ tokens, logprobs, noSpeechProb, attention }: Written, draft: readonly number[]): Written {
+  const differs = tokens.findIndex((token, i) => token !== draft[i])
+  const count = differs < 0 ? tokens.length : differs + 1
+  return { tokens: tokens.slice(0, count), logprobs: logprobs.slice(0, count), noSpeechProb, attention: attention?.slice(0, count) ?? null }
+}
+
+function dimension(metadata: OrtSession["inputMetadata"], name: string, axis: number): number {
+  return Number(metadata.find((value) => value.name === name)?.shape?.[axis]) || 0
+}
+
+type Biases = (bannedFirst: Bans, banned: Bans) => Float32Array
 
 const biasesBySize = new Map<number, Biases>()
 
-/** What is added to the logits so that no banned token is picked: 400 kB, hence made once. */
+/** What is added to the logits so that no banned token is picked: 600 kB, hence made once. */
 function biasesFor(size: number): Biases {
   const known = biasesBySize.get(size)
   if (known) return known
-  const firsts = new WeakMap<Bans, Float32Array>()
-  const laters = new WeakMap<Bans, Float32Array>()
-  const fill = (bias: Float32Array, bans: Bans, at: number) => {
-    for (let token = 0; token < size; token++) if (bans[token] !== 0) bias[at + token] = Number.NEGATIVE_INFINITY
+  const made = new WeakMap<Bans, WeakMap<Bans, Float32Array>>()
+  const ban = (bias: Float32Array, bans: Bans, at: number) => {
+    for (let token = 0; token < size; token++) if (bans[token] !== 0) bias[at * size + token] = Number.NEGATIVE_INFINITY
+  }
+  const biases = (bannedFirst: Bans, banned: Bans) => {
+    const others = made.get(bannedFirst) ?? new WeakMap<Bans, Float32Array>()
+    made.set(bannedFirst, others)
+    let bias = others.get(banned)
+    if (bias === undefined) {
+      bias = new Float32Array(3 * size)
+      ban(bias, bannedFirst, FIRST)
+      ban(bias, banned, LATER)
+      others.set(banned, bias)
+    }
     return bias
   }
-  const once = (made: WeakMap<Bans, Float32Array>, bans: Bans, rows: number) => {
-    const bias = made.get(bans) ?? fill(new Float32Array(rows * size), bans, (rows - 1) * size)
-    made.set(bans, bias)
-    return bias
-  }
-  const biases = { first: (bans: Bans) => once(firsts, bans, 2), later: (bans: Bans) => once(laters, bans, 1) }
   biasesBySize.set(size, biases)
   return biases
 }

@@ -224,7 +224,7 @@ function createJob(piece: Omit<Piece, "id">, urgency: Urgency, answers: Pick<Job
     tries: 0,
     // The texts of a batch are written in step, from one start. And an engine died in its company: it may be the cause.
     get alone() {
-      return piece.draft !== null || piece.prompt !== "" || job.tries > 0
+      return piece.draft !== null || piece.context !== undefined || piece.prompt !== "" || job.tries > 0
     },
   }
   return job

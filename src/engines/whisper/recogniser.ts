@@ -4,11 +4,13 @@
  */
 import { floatsFromSamples, SAMPLE_RATE_HZ, samplesFromMs } from "../../audio/pcm.ts"
 import type { Segment } from "../../speech/transcript.ts"
-import { EngineError, type Language } from "../engine.ts"
+import { type Context, EngineError, type Language } from "../engine.ts"
 import { batchesOf } from "./batches.ts"
 import { compressionRatio } from "./compression.ts"
+import { chosen, isSure, isUsable, ownPart, withContext } from "./context.ts"
 import { aborted, decode, type Row } from "./decode.ts"
 import { type Attempt, better, isDoubtful, TEMPERATURES } from "./fallback.ts"
+import { filled, isLong, type Parting, partingOf } from "./gaps.ts"
 import type { Piece } from "./ipc.ts"
 import { type LoadedModel, type LoadOptions, loadModel } from "./load.ts"
 import { tokenCeiling } from "./loops.ts"
@@ -51,6 +53,8 @@ const FULL_FRAMES = 3000
 const FRAMES_PER_POSITION = 2
 /** Silence that our export wants after the speech (weights/export_whisper.py). */
 const SILENCE_MS = 700
+/** Start of the transcript, language, task, no timestamps. */
+const STEERING_TOKENS = 4
 
 /** Rejects with EngineError `unavailable` if files of the model are missing or broken. */
 export async function loadRecogniser(options: LoadOptions): Promise<Recogniser> {
@@ -61,8 +65,13 @@ export async function loadRecogniser(options: LoadOptions): Promise<Recogniser> 
 interface Task {
   readonly piece: PieceToRecognise
   readonly row: Row
+  /** What is heard: the piece, or its context and the piece. */
+  readonly samples: Int16Array
   /** What the encoder is given first. */
   readonly frames: number
+  /** What was heard with the context before that was given up. */
+  readonly inContext: Attempt | null
+  readonly context: Context | null
   readonly answer: (answer: Recognised | EngineError) => void
 }
 
@@ -100,7 +109,23 @@ export function createRecogniser(model: LoadedModel): Recogniser {
   async function prepare(piece: PieceToRecognise, language: string | null, answer: Task["answer"]): Promise<Task> {
     const { samples, draft, signal } = piece
     const row = { language, prompt: await promptOf(piece.prompt), ceiling: tokenCeiling(samples.length / SAMPLE_RATE_HZ), draft, signal }
-    return { piece, row, frames: framesFor(samples.length), answer }
+    const alone = { piece, row, samples, frames: framesFor(samples.length), inContext: null, context: null, answer }
+    return piece.context ? inContext(alone, piece.context) : alone
+  }
+
+  function inContext(task: Task, context: Context): Task {
+    const { language, prompt, ceiling } = task.row
+    const room = sessions.maxTokens - STEERING_TOKENS - prompt.length - ceiling
+    // It is in the language of its time: one that is yet to be detected may be another.
+    if (language === null || !isUsable(context, { room, endOfText: vocabulary.endOfText })) return task
+    const samples = withContext(context, task.samples)
+    return { ...task, row: { ...task.row, context: context.tokens }, samples, frames: framesFor(samples.length), context }
+  }
+
+  function outOfContext(task: Task, attempt: Attempt): Task {
+    const { samples } = task.piece
+    const { context: _, ...row } = task.row
+    return { ...task, row, samples, frames: framesFor(samples.length), inContext: attempt, context: null }
   }
 
   /** Null: to be detected. */
@@ -116,21 +141,54 @@ export function createRecogniser(model: LoadedModel): Recogniser {
 
   async function recogniseAll(tasks: readonly Task[]): Promise<void> {
     const doubtful: { task: Task; attempt: Attempt }[] = []
+    const skipping: { task: Task; attempt: Attempt; parting: Parting }[] = []
+    const alone: Task[] = []
     for (const batch of batchesOf(tasks, ({ row }) => row, sessions.batchMax)) {
       await recogniseBatch(batch, (task, attempt) => {
-        if (isDoubtful(attempt) && task.piece.interim !== true) doubtful.push({ task, attempt })
-        else task.answer(recognised(task, attempt))
+        if (task.context !== null && !isSure(attempt)) alone.push(outOfContext(task, attempt))
+        else if (isDoubtful(attempt) && task.piece.interim !== true) doubtful.push({ task, attempt })
+        else {
+          const parting = mayBeParted(task) ? partingOf(attempt, task.samples, heads) : null
+          if (parting !== null && parting.tokensBefore >= (task.row.draft?.fixed ?? 0)) skipping.push({ task, attempt, parting })
+          else task.answer(recognised(task, attempt))
+        }
       })
     }
+    if (alone.length > 0) await recogniseAll(alone)
     // Alone and last: what is known already does not wait for it.
     for (const { task, attempt } of doubtful) await recogniseAgain(task, attempt)
+    for (const { task, attempt, parting } of skipping) await recogniseInParts(task, attempt, parting)
+  }
+
+  function mayBeParted({ piece, samples, context, inContext }: Task): boolean {
+    return heads > 0 && piece.interim !== true && context === null && inContext === null && isLong(samples)
+  }
+
+  /** Answers with the text of both parts if that lacks less. */
+  async function recogniseInParts(task: Task, whole: Attempt, parting: Parting): Promise<void> {
+    const { language, tokens } = whole.decoded
+    const { draft, ...row } = { ...task.row, language }
+    const fixed = draft?.fixed ?? 0
+    const promised = fixed > 0 ? { tokens: tokens.slice(0, parting.tokensBefore), fixed } : null
+    const part = (samples: Int16Array, draft: Task["row"]["draft"]): Task => {
+      const ceiling = tokenCeiling(samples.length / SAMPLE_RATE_HZ)
+      return { ...task, row: { ...row, ceiling, draft }, samples, frames: framesFor(samples.length) }
+    }
+    const parts = [part(task.samples.subarray(0, parting.cut), promised), part(task.samples.subarray(parting.cut), null)]
+    const heard = new Map<Task, Attempt>()
+    for (const batch of batchesOf(parts, ({ row }) => row, sessions.batchMax)) {
+      await recogniseBatch(batch, (part, attempt) => heard.set(part, attempt))
+    }
+    const [first, second] = parts.map((part) => heard.get(part))
+    // Whoever gave up in between was told so.
+    if (first && second) task.answer(recognised(task, filled(whole, [first, second], parting, { heads, textOf })))
   }
 
   async function recogniseBatch(batch: readonly Task[], onAttempt: (task: Task, attempt: Attempt) => void): Promise<void> {
     for (const { row, answer } of batch) if (row.signal.aborted) answer(aborted())
     const tasks = batch.filter(({ row }) => !row.signal.aborted)
     if (tasks.length === 0) return
-    const writer = await encode(tasks.map(({ piece, frames }) => ({ samples: piece.samples, frames })))
+    const writer = await encode(tasks)
     try {
       await attempt(writer, tasks, 0, onAttempt)
     } finally {
@@ -143,7 +201,7 @@ export function createRecogniser(model: LoadedModel): Recogniser {
     if (task.row.signal.aborted) return task.answer(aborted())
     const row = { ...task.row, language: first.decoded.language }
     let best = first
-    const writer = await encode([{ samples: task.piece.samples, frames: FULL_FRAMES }])
+    const writer = await encode([{ samples: task.samples, frames: FULL_FRAMES }])
     try {
       for (const temperature of TEMPERATURES) {
         if (!isDoubtful(best)) break
@@ -166,18 +224,23 @@ export function createRecogniser(model: LoadedModel): Recogniser {
     onAttempt: (task: Task, attempt: Attempt) => void,
   ): Promise<void> {
     const rows = tasks.map(({ row }) => row)
-    const attention = heads > 0 && tasks.some(({ piece }) => piece.words)
+    const attention = heads > 0 && tasks.some((task) => task.piece.words || mayBeParted(task))
     return decode({ writer, vocabulary, rows, maxTokens: sessions.maxTokens, temperature, attention }, (index, outcome) => {
       const task = tasks[index]
       if (task === undefined) return
       if (outcome instanceof EngineError) return task.answer(outcome)
-      const text = textOf(outcome.tokens)
-      onAttempt(task, { decoded: outcome, text, compressionRatio: compressionRatio(text), temperature })
+      const decoded = task.context === null ? outcome : ownPart(outcome, task.context, { heads, textOf })
+      const text = textOf(decoded.tokens)
+      onAttempt(task, { decoded, text, compressionRatio: compressionRatio(text), temperature })
     })
   }
 
-  function recognised({ piece: { samples, words } }: Task, attempt: Attempt): Recognised {
-    return { language: attempt.decoded.language, segments: segmentsOf(attempt, { samples, words, heads, textOf }) }
+  function recognised({ piece: { samples, words }, context, inContext }: Task, attempt: Attempt): Recognised {
+    const told = inContext === null ? attempt : chosen(attempt, inContext)
+    const segments = segmentsOf(told, { samples, words, heads, textOf })
+    // The model says whether somebody spoke in all that it heard.
+    const own = context === null ? segments : segments.map((segment) => ({ ...segment, noSpeechProb: null }))
+    return { language: told.decoded.language, segments: own }
   }
 
   function encode(heard: readonly { samples: Int16Array; frames: number }[]): Promise<TextWriter> {

@@ -19,7 +19,7 @@ export interface Voice {
 export type Judged = Pick<Segment, "text" | "avgLogprob" | "noSpeechProb" | "compressionRatio">
 
 /** Words this sure (avg logprob) always count. "you" over digital silence reaches -0.48; clear speech lies above -0.4. */
-const SURE_AVG_LOGPROB = -0.4
+export const SURE_AVG_LOGPROB = -0.4
 
 /** Words less sure than this are doubtful however much the model believes that somebody spoke. OpenAI's number. */
 const UNSURE_AVG_LOGPROB = -1

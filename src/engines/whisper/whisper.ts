@@ -101,18 +101,21 @@ export function createWhisper(options: WhisperOptions): Transcriber {
     },
     concurrency: engines * UTTERANCES_PER_ENGINE,
     interims: true,
+    hearsContext: true,
     async transcribe(utterance, signal) {
       if (signal.aborted) throw abandoned()
-      const { samples, language, prompt = "", words = false, draft = null } = utterance
+      const { samples, language, prompt = "", words = false, draft = null, context } = utterance
       if (samples.length === 0) return { text: "", language: language === "auto" ? null : language, segments: [] }
       const findPause: FindPause = async (stretch) => {
         const probabilities = await listen?.(stretch, signal)
         return probabilities ? longestPause(probabilities) : null
       }
+      const urgency = urgencyOf(utterance)
       // A draft speaks of the beginning of the whole.
-      const request = { language, prompt, words, draft: samples.length > PIECE_MAX_SAMPLES ? null : draft, urgency: urgencyOf(utterance) }
+      const request = { language, prompt, words, draft: samples.length > PIECE_MAX_SAMPLES ? null : draft, urgency }
+      const inContext = context && context.samples.length + samples.length <= PIECE_MAX_SAMPLES ? { ...request, context } : request
       const heard = await inTurn(cutAtPauses(samples, findPause), engines * PIECES_PER_ENGINE, signal, (piece, stop) =>
-        hear(piece, request, stop),
+        hear(piece, inContext, stop),
       )
       const segments = heard.flatMap(({ segments }) => segments)
       const heardLanguage = heard.find(({ language }) => language !== null)?.language ?? null

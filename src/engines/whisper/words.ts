@@ -9,7 +9,7 @@ import { quietMoments } from "./quiet.ts"
 import { type SpelledWord, splitWords } from "./split.ts"
 
 /** What one position of the attention stands for: 20 ms. */
-const POSITION_SAMPLES = 320
+export const POSITION_SAMPLES = 320
 
 export interface Heard {
   readonly tokens: readonly number[]

@@ -2,23 +2,14 @@
  * The other end of the voice activity process: loads the model and answers each message of windows. Knows no stream and no
  * queue, and writes nothing to stdout. What loads ONNX Runtime is imported only after `init` came.
  */
+import { liveAsChild } from "../../binary/child-life.ts"
 import { openLibc } from "../../binary/libc.ts"
 import type { FromVad, Init, ToVad, Windows } from "./ipc.ts"
 import type { Silero } from "./silero.ts"
 
 /** Never settles: the process ends when its channel closes. */
 export function runVad(): Promise<void> {
-  if (!process.send) throw new Error("a voice activity process is started by xrx-stt itself")
-  // Ctrl-C and systemd signal the whole group; the server decides when this process may go, so that a drain loses no word.
-  process.on("SIGINT", () => {})
-  process.on("SIGTERM", () => {})
-  process.on("disconnect", () => process.exit(0))
-  for (const event of ["uncaughtException", "unhandledRejection"] as const) {
-    process.on(event, (error: unknown) => {
-      process.stderr.write(`${event}: ${whereabouts(error)}\n`)
-      process.exit(1)
-    })
-  }
+  liveAsChild()
 
   let silero: Silero | undefined
   process.on("message", (message: ToVad) => (message.type === "init" ? load(message) : hear(message)))
@@ -48,10 +39,4 @@ export function runVad(): Promise<void> {
 
 function send(message: FromVad) {
   process.send?.(message)
-}
-
-/** What was thrown and where, without its message. */
-function whereabouts(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error
-  return [error.name, error.stack?.split("\n").find((line) => /^\s+at /.test(line))].join(" ")
 }

@@ -235,6 +235,8 @@ describe("a draft", () => {
     const five = Array(20).fill(5)
     const sessions = scriptedWriters({ next: saying([...five, 6]) })
     expect(await decoded(sessions, { draft: { tokens: five, fixed: 20 } })).toMatchObject({ tokens: [...five, 6], stop: "end" })
+    const looping = scriptedWriters({ next: saying(Array(50).fill(5)) })
+    expect(await decoded(looping, { draft: { tokens: [5, 5, 5], fixed: 3 } })).toMatchObject({ tokens: [5, 5, 5], stop: "loop" })
   })
 
   test("of tokens that steer is none", async () => {

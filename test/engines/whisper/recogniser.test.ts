@@ -3,7 +3,7 @@ import { cp, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Glob } from "bun"
-import { SAMPLE_RATE_HZ } from "../../../src/audio/pcm.ts"
+import { joinSamples, SAMPLE_RATE_HZ } from "../../../src/audio/pcm.ts"
 import { prepareOrt } from "../../../src/binary/native.ts"
 import type { EngineError } from "../../../src/engines/engine.ts"
 import { loadRecogniser, type Recognised, type Recogniser } from "../../../src/engines/whisper/recogniser.ts"
@@ -97,6 +97,31 @@ describe("the embedded model", () => {
     }
     expect(errors / total).toBeLessThan(WORD_ERRORS_MAX)
   }, 30_000)
+
+  test("understands the rest of a sentence with its beginning before it, and doubles and loses no word", async () => {
+    const [id] = LONG_CLIPS
+    const sentence = await clip(id)
+    // "Mr. John Dashwood had then | leisure to consider"
+    const cut = 2.22 * SAMPLE_RATE_HZ
+    const [begun, rest] = [sentence.slice(0, cut), sentence.slice(cut)]
+    const tokens = (await recognise(recogniser, begun)).segments.flatMap(({ tokens }) => tokens)
+    expect(textOf(await recognise(recogniser, begun))).toBe("and mr john dashwood had then")
+    expect(referenceOf(id)).not.toContain(textOf(await recognise(recogniser, rest)))
+    const heard = await recognise(recogniser, rest, { words: true, context: { samples: begun, tokens } })
+    expect(textOf(heard)).toStartWith("leisure to consider")
+    expect(referenceOf(id)).toEndWith(`had then ${textOf(heard)}`)
+    const said = heard.segments.flatMap(({ words }) => words ?? [])
+    expect(said[0]?.startMs).toBeLessThan(300)
+    expect(said.at(-1)?.endMs).toBeGreaterThan((1000 * rest.length) / SAMPLE_RATE_HZ - 700)
+    expect(said.at(-1)?.endMs).toBeLessThanOrEqual((1000 * rest.length) / SAMPLE_RATE_HZ)
+  })
+
+  test("tells no words of noise that follows on speech", async () => {
+    const begun = await clip("ps_sense_and_sensibility_01_austen_64kb-0930")
+    const tokens = (await recognise(recogniser, begun)).segments.flatMap(({ tokens }) => tokens)
+    const context = { samples: joinSamples([begun, new Int16Array(SAMPLE_RATE_HZ)]), tokens }
+    for (const sound of Object.values(SOUNDS)) expect(textOf(await recognise(recogniser, sound(SAMPLE_RATE_HZ), { context }))).toBe("")
+  })
 
   test("hears which language is spoken and writes it", async () => {
     const expected: Record<string, string> = {

@@ -28,6 +28,7 @@ describe("tokens", () => {
     expect(split("廣州，世界。")).toEqual(["廣", "州，", "世界。"])
     expect(split("これはテストです。").join("")).toBe("これはテストです。")
     expect(split("使用 Kubernetes，好").slice(-2)).toEqual(["Kubernetes，", "好"])
+    expect(split("使用Kubernetes").at(-1)).toBe("Kubernetes")
     expect(split(" Привет мир 👩‍👩‍👧 ok")).toEqual(["Привет", "мир", "👩‍👩‍👧", "ok"])
   })
 

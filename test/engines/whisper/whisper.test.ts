@@ -233,6 +233,15 @@ describe("what is asked of it", () => {
     expect(await asked(new Int16Array(16_000))).toEqual([{ prompt: "Ada", words: true, interim: false, draft }])
   })
 
+  test("reaches the engine with what was said before, where both have room, and no more of that than was told", async () => {
+    const { whisper } = open(scripted)
+    const context = { samples: Int16Array.of(7, 1, 2, 3, 7).subarray(1, 4), tokens: [1, 2] }
+    const told = async (samples: Int16Array) =>
+      (await whisper.transcribe({ samples, language: "context", context }, never)).segments[0]?.text.trim()
+    expect(await told(new Int16Array(16_000))).toBe(JSON.stringify({ samples: [1, 2, 3], tokens: [1, 2] }))
+    expect(await told(new Int16Array(28 * 16_000 - 2))).toBe("undefined")
+  })
+
   test("reaches it with every piece of a long utterance, but for the draft, which speaks of the whole", async () => {
     expect(await asked(minute)).toEqual(new Array(3).fill({ prompt: "Ada", words: true, interim: false, draft: null }))
   })

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { msFromSamples } from "../../../src/audio/pcm.ts"
 import { alignTokens } from "../../../src/engines/whisper/alignment.ts"
 import { quietMoments } from "../../../src/engines/whisper/quiet.ts"
 import { timeWords } from "../../../src/engines/whisper/words.ts"
@@ -78,6 +79,7 @@ describe("the path through tokens and time", () => {
     )
     rising(crowded.bounds)
     expect(crowded.bounds).toHaveLength(6)
+    expect(crowded.bounds.slice(3)).toEqual([2, 2, 3])
     expect(alignTokens([listening(0, 1)], HEADS, 1).bounds).toEqual([0, 1])
   })
 
@@ -172,7 +174,7 @@ describe("words", () => {
       [60, 40, 20, 0],
       [-50, 200, 500, 900],
     ]) {
-      const samples = speech(70, [[10, 60]]).subarray(0, 70 * POSITION_SAMPLES - 100)
+      const samples = speech(70, [[10, 70]]).subarray(0, 70 * POSITION_SAMPLES - 100)
       const words = timed({ tokens: [1, 2, 3], centres, samples })
       let last = 0
       for (const { startMs, endMs } of words) {
@@ -180,7 +182,7 @@ describe("words", () => {
         expect(endMs).toBeGreaterThanOrEqual(startMs)
         last = endMs
       }
-      expect(last).toBeLessThanOrEqual(samples.length / 16)
+      expect(last).toBeLessThanOrEqual(msFromSamples(samples.length))
       expect(words).toHaveLength(3)
     }
   })

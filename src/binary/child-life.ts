@@ -1,0 +1,44 @@
+/**
+ * What every child process of this program does with its life: it is deaf to signals meant for the server, tells what broke it,
+ * and ends with its server. Knows nothing of what the child is for, and loads no native code of others.
+ */
+import { openLibc } from "./libc.ts"
+
+/** Where the kernel cannot be asked to end the child with the server, the child looks for it so often. */
+const LOOK_MS = 1_000
+
+/** To be called first. Throws if this process was started by hand. */
+export function liveAsChild(): void {
+  if (!process.send) throw new Error("this process is started by xrx-stt itself")
+  // Ctrl-C and systemd signal the whole group; the server decides when its children may go, so that a drain loses no word.
+  process.on("SIGINT", () => {})
+  process.on("SIGTERM", () => {})
+  process.on("disconnect", () => process.exit(0))
+  for (const event of ["uncaughtException", "unhandledRejection"] as const) {
+    process.on(event, (error: unknown) => {
+      process.stderr.write(`${event}: ${whereabouts(error)}\n`)
+      process.exit(1)
+    })
+  }
+  endWithParent()
+}
+
+/**
+ * The channel tells that the server is gone, but not to a child that is deep in native code, and a server killed at a bad moment
+ * was seen to leave one that span for ever and never heard of it.
+ */
+function endWithParent() {
+  const parent = process.ppid
+  openLibc()?.killWithParent()
+  const look = () => {
+    if (process.ppid !== parent || process.connected === false) process.exit(0)
+  }
+  look()
+  setInterval(look, LOOK_MS).unref()
+}
+
+/** What was thrown and where, without its message, in which words could stand. */
+export function whereabouts(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error
+  return [error.name, error.stack?.split("\n").find((line) => /^\s+at /.test(line))].join(" ")
+}
