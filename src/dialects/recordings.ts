@@ -13,6 +13,8 @@ export interface RecordingOptions {
   readonly prompt?: string | undefined
   /** Whether the times of the words are wanted: `Segment.words`. */
   readonly words: boolean
+  /** As Utterance.translate. Refused as `unsupported` where the engine cannot. Default false. */
+  readonly translate?: boolean | undefined
   /** The bytes are samples without a container. Unset: a file of any kind, known by its bytes. */
   readonly raw?: AudioFormat | undefined
   /** Which channel is heard, counted from 0. Default `mix`. For several, ask for each. Not with `raw`, whose format says it. */

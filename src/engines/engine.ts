@@ -22,6 +22,8 @@ export interface Utterance {
   readonly prompt?: string | undefined
   /** Whether the times of the words are wanted. An engine without them gives none, and no error. */
   readonly words?: boolean | undefined
+  /** The words in English, whatever the language of the speech; only of a transcriber that `translates`. */
+  readonly translate?: boolean | undefined
   /** An utterance that is still being spoken: behind all others, and refused with `overloaded` rather than queued for long. */
   readonly interim?: boolean | undefined
   /** What this engine already understood of the beginning of the same speech. An engine that has no use for it ignores it. */
@@ -56,6 +58,8 @@ export interface Transcriber {
   readonly interims: boolean
   /** Whether it understands more with `Utterance.context`. Absent: it has no use for it, and nobody needs to wait until it is known. */
   readonly hearsContext?: boolean | undefined
+  /** Whether it can tell in English what was said in another language. Absent: it cannot. */
+  readonly translates?: boolean | undefined
   /**
    * The words of one utterance. Silence MUST give a transcript with text "", not an error. MUST reject with an EngineError
    * only; with code `aborted` soon after `signal` aborts, and then deliver nothing.

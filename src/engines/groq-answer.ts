@@ -1,9 +1,9 @@
 /** Groq's answer as a transcript: its JSON, believed only as far as it was checked. Pure. */
 import { z } from "zod"
+import { languageCode } from "../speech/language-names.ts"
 import { joinTexts, openAiSilence, type Segment, type Transcript, type Word, withoutSilence } from "../speech/transcript.ts"
 import type { Language } from "./engine.ts"
 import { UnreadableAnswer } from "./groq-failures.ts"
-import { languageCode } from "./language-names.ts"
 
 const number = z.number().nullish()
 

@@ -70,18 +70,19 @@ export function createGroq(options: GroqOptions): Transcriber {
     }
   }
 
-  function send(file: File, { language, prompt, words }: Utterance, fence: Fence): Promise<unknown> {
+  function send(file: File, { language, prompt, words, translate }: Utterance, fence: Fence): Promise<unknown> {
+    const common = { file, model: MODEL, response_format: "verbose_json" as const, temperature: 0 }
+    const hint = prompt && { prompt: lastOf(prompt) }
+    // The SDK's timer is only there to be later than ours: without one it would take 60 s.
+    const options = { signal: fence.signal, timeout: Math.ceil(fence.remainingMs) + 1000 }
+    if (translate) return client.audio.translations.create({ ...common, ...hint }, options)
     const request = {
-      file,
-      model: MODEL,
-      response_format: "verbose_json" as const,
-      temperature: 0,
+      ...common,
       ...(language !== "auto" && { language }),
-      ...(prompt && { prompt: lastOf(prompt) }),
+      ...hint,
       ...(words && { timestamp_granularities: ["word" as const, "segment" as const] }),
     }
-    // The SDK's timer is only there to be later than ours: without one it would take 60 s.
-    return client.audio.transcriptions.create(request, { signal: fence.signal, timeout: Math.ceil(fence.remainingMs) + 1000 })
+    return client.audio.transcriptions.create(request, options)
   }
 
   return {
@@ -89,6 +90,7 @@ export function createGroq(options: GroqOptions): Transcriber {
     model: MODEL,
     concurrency: CONCURRENCY,
     interims: false,
+    translates: true,
     async transcribe(utterance, signal) {
       const { samples, language, words = false } = utterance
       const audioMs = msFromSamples(samples.length)

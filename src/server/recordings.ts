@@ -61,6 +61,7 @@ export function createRecordings(engine: RecordingEngine, limits: RecordingLimit
     options: RecordingOptions,
     outer: AbortSignal,
   ): AsyncGenerator<RecordingPart, void> {
+    if (options.translate && !transcriber.translates) throw noTranslation(transcriber)
     const leave = await admissions.take(outer)
     const over = new AbortController()
     const signal = AbortSignal.any([outer, over.signal])
@@ -92,12 +93,12 @@ export function createRecordings(engine: RecordingEngine, limits: RecordingLimit
   }
 
   async function hear(samples: Int16Array, startSample: number, options: RecordingOptions, signal: AbortSignal): Promise<RecordingPart> {
-    const { language, prompt, words } = options
+    const { language, prompt, words, translate } = options
     const endMs = msFromSamples(startSample + samples.length)
     if (samples.length === 0) return { segments: [], text: "", language: null, endMs }
     const giveBack = await permit(samples, startSample > 0, signal)
     try {
-      const transcript = await transcriber.transcribe({ samples, language, prompt, words }, signal)
+      const transcript = await transcriber.transcribe({ samples, language, prompt, words, translate }, signal)
       const { text } = transcript
       utterances.inc({ engine: transcriber.name, outcome: text === "" ? "silence" : "text" })
       const startMs = msFromSamples(startSample)
@@ -124,6 +125,10 @@ export function createRecordings(engine: RecordingEngine, limits: RecordingLimit
   }
 
   return (label) => ({ transcribe: (source, options, signal) => transcribe(label, source, options, signal) })
+}
+
+function noTranslation({ name, model }: Transcriber): Refused {
+  return new Refused({ reason: "unsupported", status: 400, message: `${name} does not translate with the model ${model}` })
 }
 
 /** For an engine that only hears live streams. */

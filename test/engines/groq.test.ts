@@ -112,6 +112,18 @@ describe("what groq is asked", () => {
     expect(asked?.wav).toEqual(wavFromSamples(speech))
   })
 
+  test("is a translation where English words are wanted, from whatever language", async () => {
+    const upstream = startGroqUpstream(hearing)
+    await calling(upstream).ask({ language: "fr", translate: true })
+    expect(upstream.asked.map(({ path }) => path)).toEqual(["/openai/v1/audio/translations"])
+    expect(upstream.asked[0]?.fields).toEqual([
+      ["file", "audio.wav audio/wav"],
+      ["model", "whisper-large-v3"],
+      ["response_format", "verbose_json"],
+      ["temperature", "0"],
+    ])
+  })
+
   test("names no language when the language is to be detected", async () => {
     const upstream = startGroqUpstream(hearing)
     await calling(upstream).ask({ language: "auto" })

@@ -21,9 +21,14 @@ export interface ScriptedRecordings extends RecordingEngine {
 
 export interface RecordingsScript extends Partial<PermitsOptions> {
   readonly answer?: (utterance: Utterance, signal: AbortSignal) => string | Promise<string>
+  /** Default false. */
+  readonly translates?: boolean
+  /** Default 1. */
+  readonly recordingsWaitingMax?: number
 }
 
-export function createScriptedRecordings({ answer = wordOf, ...permits }: RecordingsScript = {}): ScriptedRecordings {
+export function createScriptedRecordings(script: RecordingsScript = {}): ScriptedRecordings {
+  const { answer = wordOf, translates = false, recordingsWaitingMax = 1, ...permits } = script
   const heard: Utterance[] = []
   let decoding = 0
 
@@ -32,6 +37,7 @@ export function createScriptedRecordings({ answer = wordOf, ...permits }: Record
     model: "script",
     concurrency: 4,
     interims: false,
+    translates,
     async transcribe(utterance, signal) {
       heard.push(utterance)
       const text = await answer(utterance, signal)
@@ -68,7 +74,7 @@ export function createScriptedRecordings({ answer = wordOf, ...permits }: Record
     transcriber,
     permits: createPermits({ atOnce: 4, waitingMax: 4, ...permits }),
     decoder,
-    waitingMax: 1,
+    waitingMax: recordingsWaitingMax,
     heard,
     get decoding() {
       return decoding

@@ -31,6 +31,8 @@ export interface Row {
   readonly language: string | null
   /** What stands before the transcript; of one length in all rows. */
   readonly prompt: readonly number[]
+  /** As Utterance.translate. */
+  readonly translate?: boolean | undefined
   /** Most tokens of text. */
   readonly ceiling: number
   /** Null unless the row is alone. */
@@ -144,7 +146,7 @@ function takeLanguage(text: Text, { tokens, noSpeechProb }: Written, { languages
 }
 
 function begin(text: Text, vocabulary: Vocabulary, maxTokens: number): void {
-  text.all.push(...vocabulary.promptFor(text.language), ...(text.row.context ?? []))
+  text.all.push(...vocabulary.promptFor(text.language, text.row.translate), ...(text.row.context ?? []))
   text.most = Math.min(text.row.ceiling, maxTokens - text.all.length)
 }
 

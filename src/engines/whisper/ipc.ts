@@ -43,6 +43,8 @@ export interface Piece {
   readonly prompt: string
   /** As Utterance.words. */
   readonly words: boolean
+  /** As Utterance.translate. */
+  readonly translate?: boolean | undefined
   /** As Utterance.interim: worth no second try. Absent: it is not. */
   readonly interim?: boolean | undefined
   readonly draft: Draft | null

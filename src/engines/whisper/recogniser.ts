@@ -107,8 +107,9 @@ export function createRecogniser(model: LoadedModel): Recogniser {
   }
 
   async function prepare(piece: PieceToRecognise, language: string | null, answer: Task["answer"]): Promise<Task> {
-    const { samples, draft, signal } = piece
-    const row = { language, prompt: await promptOf(piece.prompt), ceiling: tokenCeiling(samples.length / SAMPLE_RATE_HZ), draft, signal }
+    const { samples, translate, draft, signal } = piece
+    const ceiling = tokenCeiling(samples.length / SAMPLE_RATE_HZ)
+    const row = { language, prompt: await promptOf(piece.prompt), translate, ceiling, draft, signal }
     const alone = { piece, row, samples, frames: framesFor(samples.length), inContext: null, context: null, answer }
     return piece.context ? inContext(alone, piece.context) : alone
   }
@@ -161,7 +162,8 @@ export function createRecogniser(model: LoadedModel): Recogniser {
   }
 
   function mayBeParted({ piece, samples, context, inContext }: Task): boolean {
-    return heads > 0 && piece.interim !== true && context === null && inContext === null && isLong(samples)
+    // The words of a translation stand in another order than the sounds.
+    return heads > 0 && piece.interim !== true && piece.translate !== true && context === null && inContext === null && isLong(samples)
   }
 
   /** Answers with the text of both parts if that lacks less. */

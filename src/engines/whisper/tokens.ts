@@ -19,7 +19,7 @@ const generationConfig = z.object({
   suppress_tokens: tokenList,
   begin_suppress_tokens: tokenList,
   lang_to_id: z.record(z.string(), token).nullish(),
-  task_to_id: z.object({ transcribe: token }).nullish(),
+  task_to_id: z.object({ transcribe: token, translate: token.nullish() }).nullish(),
 })
 
 export interface Vocabulary {
@@ -30,8 +30,11 @@ export interface Vocabulary {
   readonly startOfPrevious: number
   /** ISO 639-1 (a few longer codes) to its token; empty in a model that knows only English. */
   readonly languages: ReadonlyMap<string, number>
-  /** The tokens after `startOfTranscript`. `language` is a key of `languages`; ignored by a model that knows only English. */
-  promptFor(language: string): readonly number[]
+  /**
+   * The tokens after `startOfTranscript`. `language` is a key of `languages`, that of the speech; ignored by a model that knows only
+   * English. `translate` asks for English words.
+   */
+  promptFor(language: string, translate?: boolean): readonly number[]
   /** Tokens beyond `endOfText` steer the model and are never written. */
   readonly banned: Bans
   /** As `banned`, for the first token: it may not be blank, nor the end. */
@@ -50,7 +53,7 @@ export function readVocabulary(source: unknown): Vocabulary {
   for (const id of config.begin_suppress_tokens) bannedFirst[id] = 1
   const bannedInPlaceOfLanguage = new Uint8Array(Math.max(0, ...languages.values()) + 1).fill(1)
   for (const id of languages.values()) bannedInPlaceOfLanguage[id] = 0
-  const { transcribe } = config.task_to_id ?? {}
+  const tasks = config.task_to_id
   return {
     startOfTranscript: config.decoder_start_token_id,
     endOfText: config.eos_token_id,
@@ -59,9 +62,10 @@ export function readVocabulary(source: unknown): Vocabulary {
     // And before them: the start of the previous text. Exports from before 2023 do not name it.
     startOfPrevious: config.prev_sot_token_id ?? config.no_timestamps_token_id - 2,
     languages,
-    promptFor(language) {
+    promptFor(language, translate = false) {
       const id = languages.get(language)
-      const steering = id === undefined || transcribe === undefined ? [] : [id, transcribe]
+      const task = (translate ? tasks?.translate : undefined) ?? tasks?.transcribe
+      const steering = id === undefined || task === undefined ? [] : [id, task]
       return [...steering, config.no_timestamps_token_id]
     },
     banned,

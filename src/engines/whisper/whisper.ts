@@ -45,6 +45,9 @@ export interface WhisperOptions {
  */
 const UTTERANCES_PER_ENGINE = 4
 
+/** Models that were never taught to translate. */
+const NO_TRANSLATION = /\.en\b|turbo|distil/i
+
 /** So many pieces of one utterance for each engine: one in work, one that is there when it ends. */
 const PIECES_PER_ENGINE = 2
 
@@ -102,9 +105,12 @@ export function createWhisper(options: WhisperOptions): Transcriber {
     concurrency: engines * UTTERANCES_PER_ENGINE,
     interims: true,
     hearsContext: true,
+    get translates() {
+      return !NO_TRANSLATION.test(usedModel)
+    },
     async transcribe(utterance, signal) {
       if (signal.aborted) throw abandoned()
-      const { samples, language, prompt = "", words = false, draft = null, context } = utterance
+      const { samples, language, prompt = "", words = false, translate = false, draft = null, context } = utterance
       if (samples.length === 0) return { text: "", language: language === "auto" ? null : language, segments: [] }
       const findPause: FindPause = async (stretch) => {
         const probabilities = await listen?.(stretch, signal)
@@ -112,7 +118,7 @@ export function createWhisper(options: WhisperOptions): Transcriber {
       }
       const urgency = urgencyOf(utterance)
       // A draft speaks of the beginning of the whole.
-      const request = { language, prompt, words, draft: samples.length > PIECE_MAX_SAMPLES ? null : draft, urgency }
+      const request = { language, prompt, words, translate, draft: samples.length > PIECE_MAX_SAMPLES ? null : draft, urgency }
       const inContext = context && context.samples.length + samples.length <= PIECE_MAX_SAMPLES ? { ...request, context } : request
       const heard = await inTurn(cutAtPauses(samples, findPause), engines * PIECES_PER_ENGINE, signal, (piece, stop) =>
         hear(piece, inContext, stop),

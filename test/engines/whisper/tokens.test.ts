@@ -16,12 +16,14 @@ describe("a vocabulary", () => {
   test("prompts a multilingual model with language, task and no timestamps", () => {
     expect(multilingual.startOfTranscript).toBe(50258)
     expect(multilingual.promptFor("fr")).toEqual([50265, 50359, 50363])
+    expect(multilingual.promptFor("fr", true)).toEqual([50265, 50358, 50363])
     expect(multilingual.noSpeech).toBe(50362)
     expect(multilingual.startOfPrevious).toBe(50361)
   })
 
   test("prompts an English one with no timestamps alone", () => {
     expect(english.promptFor("en")).toEqual([50362])
+    expect(english.promptFor("en", true)).toEqual([50362])
     expect(english.noSpeech).toBe(50361)
     expect(english.startOfPrevious).toBe(50360)
   })

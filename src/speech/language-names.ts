@@ -13,8 +13,18 @@ export function languageCode(name: string): string | null {
   return codes.get(wanted) ?? null
 }
 
+/** The English name of a language in lower case, as Whisper's own answers have it; a code nobody knows stays as it is. */
+export function languageName(code: string): string {
+  const [other] = Object.entries(OTHER_NAMES).find(([, known]) => known === code) ?? []
+  return other ?? plain(namesInEnglish().of(code) ?? code)
+}
+
+function namesInEnglish(): Intl.DisplayNames {
+  return new Intl.DisplayNames("en", { type: "language", fallback: "none" })
+}
+
 function* namesOfTwoLetterCodes(): Generator<[string, string]> {
-  const names = new Intl.DisplayNames("en", { type: "language", fallback: "none" })
+  const names = namesInEnglish()
   const letters = "abcdefghijklmnopqrstuvwxyz"
   for (const first of letters) {
     for (const second of letters) {
