@@ -7,7 +7,7 @@ import { type AudioFormat, ENCODINGS, SAMPLE_RATES_HZ } from "../audio/input.ts"
 import type { StreamChanges, StreamOptions } from "../engines/engine.ts"
 
 /** Longer ones are a mistake: an engine hears the last two hundred words of it. */
-const PROMPT_CHARACTERS_MAX = 2000
+export const PROMPT_CHARACTERS_MAX = 2000
 
 /** A language tag such as `en`, `EN` or `pt-BR`; only its first subtag says something to an engine. */
 const LANGUAGE_TAG = /^(auto|[a-z]{2,3})([-_][a-z0-9]+)*$/i

@@ -74,6 +74,8 @@ export interface Refusal {
   readonly retryable?: boolean | undefined
   /** The field of the request that is wrong, for dialects that name it. */
   readonly field?: string | undefined
+  /** The dialect's own name for what is wrong, where `reason` says too little. */
+  readonly code?: string | undefined
 }
 
 /** Thrown inside an HttpDoor's `handle`, by the door or by what it calls; the server has the door word it. */
@@ -145,10 +147,12 @@ export interface HttpCall extends Asking {
   /** Aborts when the client left, when the request took too long, or when the server stops. */
   readonly signal: AbortSignal
   /**
-   * The body as it comes. To be read once, by this or by `readAll`. Throws Refused: `too_large` once it grew beyond the limit,
+   * The body as it comes. To be read once, by this, `keep` or `readAll`. Throws Refused: `too_large` once it grew beyond the limit,
    * `timeout` if no more of it comes, `busy` if the server holds too much of others'.
    */
   bytes(): AsyncIterable<Uint8Array>
+  /** The same, for a reader that keeps what it is given: all of it counts as held until `handle` settled and its response was sent. */
+  keep(): AsyncIterable<Uint8Array>
   /** The whole body, in memory until `handle` settled and its response was sent. */
   readAll(): Promise<Uint8Array<ArrayBuffer>>
   /** Throws Refused `unsupported` where the provider only hears live streams. */

@@ -3,8 +3,9 @@
  * is said behind a door.
  */
 import type { HttpDoor, SocketDoor } from "./door.ts"
+import { openAiDoors } from "./openai/doors.ts"
 import { ownDoor } from "./own-door.ts"
 
 export const SOCKET_DOORS: readonly SocketDoor[] = [ownDoor]
 
-export const HTTP_DOORS: readonly HttpDoor[] = []
+export const HTTP_DOORS: readonly HttpDoor[] = [...openAiDoors]

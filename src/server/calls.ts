@@ -60,6 +60,7 @@ export function createCalls({ defaults, uploads, recordingsFor, clock, log }: Ca
       defaults,
       signal: over.signal,
       bytes: upload.bytes,
+      keep: upload.keep,
       readAll: upload.readAll,
       recordings: recordingsFor(door.name),
     }

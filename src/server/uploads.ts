@@ -9,7 +9,7 @@ import { uploadBytesHeld } from "../metrics.ts"
 export interface UploadLimits {
   /** Of one body. */
   readonly bytesMax: number
-  /** Of all bodies that lie in memory whole, together. */
+  /** Of all that is kept of bodies, together. */
   readonly heldBytesMax: number
   /** Without a byte for so long, while we want some, a body counts as given up. */
   readonly stallMs: number
@@ -25,9 +25,11 @@ export const UPLOAD_LIMITS: UploadLimits = {
 export interface Upload {
   /** As HttpCall.bytes. */
   bytes(): AsyncGenerator<Uint8Array, void>
+  /** As HttpCall.keep. */
+  keep(): AsyncGenerator<Uint8Array, void>
   /** As HttpCall.readAll. */
   readAll(): Promise<Uint8Array<ArrayBuffer>>
-  /** Nobody holds what `readAll` gave any more. Idempotent. */
+  /** Nobody holds what `keep` and `readAll` gave any more. Idempotent. */
   release(): void
 }
 
@@ -82,18 +84,19 @@ export function createUploads({ bytesMax, heldBytesMax, stallMs }: UploadLimits,
       }
     }
 
+    async function* keep() {
+      for await (const chunk of bytes()) {
+        if (heldBytes + chunk.length > heldBytesMax) throw busy()
+        ownBytes += chunk.length
+        hold(chunk.length)
+        yield chunk
+      }
+    }
+
     return {
       bytes,
-      async readAll() {
-        const chunks: Uint8Array[] = []
-        for await (const chunk of bytes()) {
-          if (heldBytes + chunk.length > heldBytesMax) throw busy()
-          ownBytes += chunk.length
-          hold(chunk.length)
-          chunks.push(chunk)
-        }
-        return joined(chunks)
-      },
+      keep,
+      readAll: async () => joined(await Array.fromAsync(keep())),
       release() {
         hold(-ownBytes)
         ownBytes = 0

@@ -90,3 +90,24 @@ test("a body that stalls is given up", async () => {
   await clock.advance(60_000)
   expect(await answer).toMatchObject({ status: 408, body: { reason: "timeout", message: "the body stalled" } })
 })
+
+test("a body that its reader keeps while it comes counts as held, until the answer is out", async () => {
+  const read = Promise.withResolvers<void>()
+  const handle = async ({ keep }: HttpCall) => {
+    let count = 0
+    for await (const chunk of keep()) {
+      count += chunk.length
+      if (count >= 1000) read.resolve()
+    }
+    return Response.json({ bytes: count })
+  }
+  const { server } = serve({ httpDoors: [httpDoor({ handle })], uploads: LIMITS })
+  const { readable, send, end } = openBody()
+  const first = post(server.url, readable)
+  await send(1000)
+  await read.promise
+  expect(await post(server.url, new Uint8Array(501))).toMatchObject({ status: 429, body: { reason: "busy" } })
+  await end()
+  expect((await first).body).toEqual({ bytes: 1000 })
+  expect(await registry.metrics()).toContain("\nxrx_stt_upload_bytes_held 0\n")
+})

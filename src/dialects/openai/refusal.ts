@@ -1,0 +1,28 @@
+/**
+ * What OpenAI's clients read of a failure: one envelope, in the body of an answer or in a stream. The server's reasons in, their
+ * words out.
+ */
+import type { Refusal, RefusalReason, WordRefusal } from "../door.ts"
+
+export interface ErrorBody {
+  readonly message: string
+  readonly type: "invalid_request_error" | "rate_limit_error" | "server_error"
+  /** The field that is wrong. */
+  readonly param: string | null
+  readonly code: string | null
+}
+
+/** Where the client's code could act on it. */
+const CODES: Partial<Record<RefusalReason, string>> = {
+  bad_audio: "invalid_audio",
+  too_large: "request_too_large",
+  busy: "rate_limit_exceeded",
+  unsupported: "unsupported",
+}
+
+export function errorBody({ reason, status, message, field, code }: Refusal): ErrorBody {
+  const type = status === 429 ? "rate_limit_error" : status < 500 ? "invalid_request_error" : "server_error"
+  return { message, type, param: field ?? null, code: code ?? CODES[reason] ?? null }
+}
+
+export const wordRefusal: WordRefusal = (refusal) => Response.json({ error: errorBody(refusal) }, { status: refusal.status })
