@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { mkdtemp, rm } from "node:fs/promises"
+import { mkdtemp, rm, symlink } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { dependencies, devDependencies } from "../package.json"
@@ -17,6 +17,32 @@ const readme = await Bun.file(join(root, "README.md")).text()
 
 const python = Bun.which("python3")
 const hasWebsockets = python !== null && Bun.spawnSync([python, "-c", "import websockets.sync.client"], { stderr: "ignore" }).success
+
+interface Shown {
+  /** The headline above it. */
+  readonly client: string
+  readonly language: "ts" | "python" | "sh"
+  readonly code: string
+}
+
+/** The clients of other services, as they stand under their headlines. */
+function clientsOfOthers(): Shown[] {
+  const [, section = ""] = /^## Use the client you have\n(.*?)^## /ms.exec(readme) ?? []
+  return section.split(/^### /m).flatMap((part) => {
+    const client = part.split("\n", 1)[0] ?? ""
+    const blocks = [...part.matchAll(/^```(ts|python|sh)\n(.*?)^```$/gms)]
+    return blocks.map(([, language, code]) => ({ client, language: language as Shown["language"], code: code as string }))
+  })
+}
+
+/** What runs a block of this language; null if this machine cannot. */
+function commandFor({ language, code }: Shown): string[] | null {
+  if (language === "ts") return [process.execPath]
+  if (language === "sh") return Bun.which("curl") ? ["sh"] : null
+  const modules = [...code.matchAll(/^(?:from|import) (\w+)/gm)].map(([, name]) => name)
+  if (python === null) return null
+  return Bun.spawnSync([python, "-c", `import ${modules.join(", ")}`], { stderr: "ignore" }).success ? [python] : null
+}
 
 /** The client of this mode in this language, as it stands there. */
 function snippet(language: string, mode: Mode): string {
@@ -64,6 +90,8 @@ describe("a client as README shows it", () => {
   let folder: string
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "readme-"))
+    // A snippet finds its packages as it would in this folder.
+    await symlink(join(root, "node_modules"), join(folder, "node_modules"))
     server = startProgram([], { HOST: "127.0.0.1", PORT: "0", STT_ENGINES: "1" })
     address = String((await server.seen("listening")).address)
     await server.seen("ready")
@@ -76,8 +104,8 @@ describe("a client as README shows it", () => {
   /** Runs the snippet against the server of this test: another port is all that changes. */
   async function output(command: readonly string[], file: string, code: string): Promise<string> {
     const path = join(folder, file)
-    expect(code.split("ws://localhost:8000/api/v1/ws")).toHaveLength(2)
-    await Bun.write(path, code.replace("ws://localhost:8000/api/v1/ws", address))
+    expect(code.split("localhost:8000")).toHaveLength(2)
+    await Bun.write(path, code.replace("localhost:8000", new URL(address).host))
     return new Response(Bun.spawn([...command, path], { cwd: root, stderr: "inherit" }).stdout).text()
   }
 
@@ -104,4 +132,20 @@ describe("a client as README shows it", () => {
     },
     60_000,
   )
+
+  for (const shown of clientsOfOthers()) {
+    const { client, language, code } = shown
+    const command = commandFor(shown)
+    test.skipIf(command === null)(
+      `of ${client} prints the words of the recording (skipped where ${language === "sh" ? "curl" : "its package"} is missing)`,
+      async () => {
+        expect(words(await output(command ?? [], `${client.replace(/\W/g, "")}.${language}`, code))).toContain(long)
+      },
+      60_000,
+    )
+  }
+
+  test("of at least four other services is shown", () => {
+    expect(clientsOfOthers().length).toBeGreaterThanOrEqual(4)
+  })
 })
