@@ -5,7 +5,8 @@
 import type { HttpDoor, SocketDoor } from "./door.ts"
 import { openAiDoors } from "./openai/doors.ts"
 import { ownDoor } from "./own-door.ts"
+import { realtimeDoor } from "./realtime/door.ts"
 
-export const SOCKET_DOORS: readonly SocketDoor[] = [ownDoor]
+export const SOCKET_DOORS: readonly SocketDoor[] = [ownDoor, realtimeDoor]
 
 export const HTTP_DOORS: readonly HttpDoor[] = [...openAiDoors]
