@@ -388,18 +388,58 @@ describe("words", () => {
     expect(lines.at(-1)).toMatchObject({ error: { type: "transcription_error", code: "overloaded", message: "too much", param: null } })
   })
 
-  test("of an utterance that is cut for its length come under its item, and the rest under another, if there is a rest", () => {
-    for (const rest of ["", "rest"]) {
-      const { send, append, wrote } = open()
-      send(update({ format: PCM16K, turn_detection: null }))
-      append(HALF_SECOND)
-      const [committed] = send(COMMIT)
-      const cut = wrote(finalEvent("long", { cause: "max" }))
-      expect(names(cut)).toEqual(["delta", "completed"])
-      expect(cut[0]?.item_id).toBe((committed as Line).item_id)
-      const lines = wrote(finalEvent(rest, { utterance: 1 }))
-      expect(names(lines)).toEqual(rest ? ["committed", "item.added", "item.done", "delta", "completed"] : [])
-    }
+  test("of what the engine cuts for its length are one item all the same, where only the client commits", () => {
+    const { send, append, wrote } = open()
+    send(update({ format: PCM16K, turn_detection: null }))
+    append(HALF_SECOND)
+    const cut = wrote(finalEvent("So long,", { cause: "max" }))
+    expect(names(cut)).toEqual(["delta"])
+    const [committed] = send(COMMIT)
+    const lines = wrote(finalEvent("farewell.", { utterance: 1, endMs: 500 }))
+    expect(lines.map(({ delta, transcript }) => delta ?? transcript)).toEqual([" farewell.", "So long, farewell."])
+    expect([...cut, ...lines].map(({ item_id }) => item_id)).toEqual([0, 1, 2].map(() => (committed as Line).item_id))
+    expect(lines[1]).toMatchObject({ usage: { seconds: 0.5 } })
+  })
+
+  test("of which a part failed are a failure of the whole item", () => {
+    const { send, append, wrote } = open()
+    send(update({ format: PCM16K, turn_detection: null }))
+    append(HALF_SECOND)
+    expect(wrote({ type: "failed", utterance: 0, cause: "max", code: "timeout", message: "no answer" })).toEqual([])
+    const [committed] = send(COMMIT)
+    const [last] = wrote(finalEvent("", { utterance: 1 }))
+    expect(last).toMatchObject({
+      type: expect.stringContaining("failed"),
+      item_id: (committed as Line).item_id,
+      error: { code: "timeout" },
+    })
+  })
+
+  test("of an utterance end after those before it, however the engine's news overtake each other", () => {
+    const { append, wrote } = open()
+    append(HALF_SECOND)
+    // A commit ended the first in mid-speech; its words are still owed.
+    wrote({ type: "speech_start", utterance: 0, atMs: 0 })
+    const second = [{ type: "speech_start", atMs: 200 } as const, { type: "speech_end", atMs: 400 } as const].flatMap((event) =>
+      wrote({ ...event, utterance: 1 }),
+    )
+    expect(names(second)).toEqual(["speech_started", "speech_stopped"])
+    const told = [...wrote(finalEvent("one")), ...wrote(finalEvent("two", { utterance: 1, cause: "endpoint" }))]
+    expect(names(told)).toEqual([0, 1].flatMap(() => ["committed", "item.added", "item.done", "delta", "completed"]))
+    expect(told[5]).toMatchObject({ item_id: second[0]?.item_id, previous_item_id: told[0]?.item_id })
+  })
+
+  test("of an utterance wait until those before it are all there, so that none are told under another's item", () => {
+    const { send, append, wrote } = open()
+    send(update({ format: PCM16K, turn_detection: null }))
+    append(HALF_SECOND)
+    const [first] = send(COMMIT)
+    append(HALF_SECOND)
+    expect(wrote(partial("two and", 3, 1))).toEqual([])
+    expect(wrote(finalEvent("one"))).toMatchObject([{ delta: "one", item_id: (first as Line).item_id }, { transcript: "one" }])
+    const [delta] = wrote(partial("two and", 3, 1))
+    const [second] = send(COMMIT)
+    expect(delta).toMatchObject({ delta: "two", item_id: (second as Line).item_id })
   })
 
   test("of an utterance that was given up are not told, and the next commit gets its own", () => {

@@ -1,8 +1,8 @@
 /**
  * Which item of the conversation an event belongs to. On this wire each utterance is an item with an id, told of before its words
- * are known; each that was committed ends exactly once. Knows no JSON.
+ * are known; each that was committed ends exactly once, and in the order of the commits. Knows no JSON.
  */
-import type { SpeechEvent } from "../../speech/events.ts"
+import type { FailedEvent, SpeechEvent } from "../../speech/events.ts"
 
 export interface Item {
   readonly id: string
@@ -13,8 +13,17 @@ export interface Item {
   /** Where its audio begins, ms; null until that is known. */
   startMs: number | null
   committed: boolean
-  /** It was completed, or failed. */
-  ended: boolean
+  /** Why a part of its words is lost, and so all of them. */
+  failure: FailedEvent | undefined
+}
+
+/** What an event means to its item. */
+export interface Place {
+  readonly item: Item
+  /** Its audio is complete, at the latest with this. */
+  readonly committed: boolean
+  /** So are its words. */
+  readonly ended: boolean
 }
 
 export interface Items {
@@ -23,53 +32,56 @@ export interface Items {
   /** The client gives an utterance up. */
   clear(): void
   /** To be asked once of each event, in order; undefined where nothing is to be told. */
-  of(event: SpeechEvent): Item | undefined
+  of(event: SpeechEvent): Place | undefined
 }
 
 /** Where the engine hears the ends: the utterance says it, for a commit may come when one has just ended by itself. */
 export function createHeardItems(create: () => Item): Items {
   const open = new Map<number, Item>()
+  /** The utterance whose terminator comes next. */
+  let next = 0
+
+  /** Else those before it would be committed after it. */
+  function areSettled(before: number): boolean {
+    for (let utterance = next; utterance < before; utterance++) if (!open.get(utterance)?.committed) return false
+    return true
+  }
+
   return {
     commit: () => undefined,
     clear() {},
     of(event) {
-      if (event.utterance === null) return undefined
-      const item = open.get(event.utterance) ?? create()
-      if (isTerminator(event)) open.delete(event.utterance)
-      else open.set(event.utterance, item)
-      return item
+      const { utterance } = event
+      if (utterance === null) return undefined
+      const item = open.get(utterance) ?? create()
+      const ended = isTerminator(event)
+      if (ended) next = utterance + 1
+      if (ended) open.delete(utterance)
+      else open.set(utterance, item)
+      if (event.type === "cleared") return undefined
+      return { item, committed: ended || (event.type === "speech_end" && areSettled(utterance)), ended }
     },
   }
 }
 
-/** Where only commits end utterances: each commits its item at once, and the terminators answer them in order. */
+/**
+ * Where only commits end utterances: each commits its item at once, and the terminators answer them in order. What the engine
+ * cuts for its length is one item all the same.
+ */
 export function createCommittedItems(create: () => Item): Items {
   /** What the client did and the engine has not answered yet. */
   const owed: (Item | "clear")[] = []
-  /** Has deltas, and no commit yet. */
+  /** Has words, and no commit yet. */
   let open: Item | undefined
-  /** For words that the engine ended by itself, because they grew too long, when the item was given up or has ended already. */
-  let extra: Item | undefined
   /** The utterance whose terminator comes next. Of later ones nothing is told yet: whose they are shows when it is their turn. */
   let next = 0
 
-  function current(): Item {
+  /** Undefined: given up, whatever is heard of it still. */
+  function current(): Item | undefined {
     const [first] = owed
-    if (first === undefined) {
-      open ??= create()
-      return open
-    }
-    if (first !== "clear" && !first.ended) return first
-    extra ??= create()
-    return extra
-  }
-
-  /** Whose end this is; undefined if it only says that nothing was left for the commit. */
-  function ended(event: SpeechEvent & { type: "final" | "failed" }): Item | undefined {
-    if (event.cause !== "commit") return current()
-    const item = owed.shift()
-    if (item !== undefined && item !== "clear" && !item.ended) return item
-    return extra ?? (event.type === "final" && event.text === "" ? undefined : create())
+    if (first) return first === "clear" ? undefined : first
+    open ??= create()
+    return open
   }
 
   return {
@@ -84,15 +96,15 @@ export function createCommittedItems(create: () => Item): Items {
       owed.push("clear")
     },
     of(event) {
-      if (!isTerminator(event)) {
-        const untold = event.utterance !== next || (event.type === "partial" && owed[0] === "clear")
-        return untold ? undefined : current()
-      }
-      if (event.utterance !== null) next = event.utterance + 1
-      const item = event.type === "cleared" ? void owed.shift() : ended(event)
-      if (item === open) open = undefined
-      extra = undefined
-      return item
+      if (event.utterance !== null && event.utterance > next && !isTerminator(event)) return undefined
+      const item = current()
+      if (isTerminator(event) && event.utterance !== null) next = event.utterance + 1
+      const answer = event.type === "cleared" || (isTerminator(event) && event.cause === "commit")
+      if (answer) owed.shift()
+      if (!item || event.type === "cleared") return undefined
+      const ended = isTerminator(event) && event.cause !== "max" && event.cause !== null
+      if (ended && item === open) open = undefined
+      return { item, committed: ended, ended }
     },
   }
 }

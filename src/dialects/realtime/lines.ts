@@ -2,7 +2,7 @@
  * What this wire says, as texts: every event with an id of its own, and of each item what was committed, its words as they come to
  * stand, and how it ended. Deltas, joined, are the transcript. Decides nothing about when.
  */
-import type { FailedEvent, FinalEvent } from "../../speech/events.ts"
+import type { FinalEvent } from "../../speech/events.ts"
 import { joinTexts } from "../../speech/transcript.ts"
 import type { Item } from "./items.ts"
 
@@ -16,9 +16,10 @@ export interface Lines {
   committed(item: Item, beta: boolean): readonly string[]
   /** What of `text`, the segment after those that are final, was not told yet. */
   delta(item: Item, text: string): readonly string[]
-  /** The same of a segment that is final, and the end of the item with its last one. */
+  /** The same of a segment that is final. */
   final(item: Item, event: FinalEvent): readonly string[]
-  failed(item: Item, event: FailedEvent): readonly string[]
+  /** Its transcript, whose audio ended at `endMs`; or that it has none. */
+  ended(item: Item, endMs: number): readonly string[]
 }
 
 /** `session` makes the ids unique beyond this client. */
@@ -44,7 +45,7 @@ export function createLines(session: string): Lines {
 
   return {
     line,
-    createItem: () => ({ id: `item_${root}_${items++}`, said: "", texts: [], startMs: null, committed: false, ended: false }),
+    createItem: () => ({ id: `item_${root}_${items++}`, said: "", texts: [], startMs: null, committed: false, failure: undefined }),
     committed(item, beta) {
       if (item.committed) return []
       item.committed = true
@@ -58,18 +59,19 @@ export function createLines(session: string): Lines {
       ]
     },
     delta,
-    final(item, { text, startMs, endMs, end }) {
+    final(item, { text, startMs }) {
       item.startMs ??= startMs
       const told = delta(item, text)
       item.texts.push(text)
-      if (!end) return told
-      item.ended = true
-      const usage = { type: "duration", seconds: Math.max(0, Math.round(endMs - item.startMs)) / 1000 }
-      return [...told, transcription("completed", item, { transcript: item.said, usage })]
+      return told
     },
-    failed(item, { code, message }) {
-      item.ended = true
-      return [transcription("failed", item, { error: { type: "transcription_error", code, message, param: null } })]
+    ended(item, endMs) {
+      if (item.failure) {
+        const { code, message } = item.failure
+        return [transcription("failed", item, { error: { type: "transcription_error", code, message, param: null } })]
+      }
+      const seconds = Math.max(0, Math.round(endMs - (item.startMs ?? endMs))) / 1000
+      return [transcription("completed", item, { transcript: item.said, usage: { type: "duration", seconds } })]
     },
   }
 }

@@ -141,9 +141,11 @@ export function createRealtime(initial: RealtimeOptions): Dialect {
   }
 
   function write(event: SpeechEvent): readonly string[] {
-    const item = started().of(event)
+    const place = started().of(event)
     if (event.type === "cleared") return [lines.line("input_audio_buffer.cleared")]
-    if (!item) return []
+    if (!place) return []
+    const { item, ended } = place
+    const committed = place.committed ? lines.committed(item, beta) : []
     switch (event.type) {
       case "speech_start":
         item.startMs = event.atMs
@@ -152,15 +154,12 @@ export function createRealtime(initial: RealtimeOptions): Dialect {
         return lines.delta(item, event.text.slice(0, event.stable))
       case "speech_end":
         bufferMs = Math.max(bufferMs, event.atMs)
-        return [
-          lines.line("input_audio_buffer.speech_stopped", { audio_end_ms: Math.round(event.atMs), item_id: item.id }),
-          ...lines.committed(item, beta),
-        ]
+        return [lines.line("input_audio_buffer.speech_stopped", { audio_end_ms: Math.round(event.atMs), item_id: item.id }), ...committed]
       case "final":
-        if (event.cause === "max") bufferMs = Math.max(bufferMs, event.endMs)
-        return [...(event.end ? lines.committed(item, beta) : []), ...lines.final(item, event)]
+        return [...committed, ...lines.final(item, event), ...(ended ? lines.ended(item, event.endMs) : [])]
       case "failed":
-        return [...lines.committed(item, beta), ...lines.failed(item, event)]
+        item.failure ??= event
+        return ended ? [...committed, ...lines.ended(item, 0)] : []
     }
   }
 
