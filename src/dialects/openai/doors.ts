@@ -73,7 +73,6 @@ async function begun(all: AsyncIterable<RecordingPart>): Promise<AsyncIterableIt
       first = undefined
       return next
     },
-    return: async () => (await parts.return?.()) ?? { done: true, value: undefined },
     [Symbol.asyncIterator]: () => told,
   }
   return told

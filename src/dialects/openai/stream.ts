@@ -6,7 +6,7 @@ import type { Refusal } from "../door.ts"
 import type { RecordingPart } from "../recordings.ts"
 import { errorBody } from "./refusal.ts"
 
-/** `failure` names why `parts` threw. A reader that leaves ends the parts. */
+/** `failure` names why `parts` threw. The server ends the parts of a reader that leaves. */
 export function streamOf(parts: AsyncIterator<RecordingPart>, failure: (thrown: unknown) => Refusal): Response {
   let said = ""
   const body = new ReadableStream<Uint8Array>({
@@ -25,9 +25,6 @@ export function streamOf(parts: AsyncIterator<RecordingPart>, failure: (thrown: 
         send({ error: errorBody(failure(thrown)) })
       }
       controller.close()
-    },
-    async cancel() {
-      await parts.return?.()
     },
   })
   return new Response(body, { headers: { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" } })
