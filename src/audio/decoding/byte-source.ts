@@ -3,40 +3,59 @@
  * does not. Knows no codec.
  */
 import { plainWav, WAV_HEADER_MAX_BYTES } from "../wav-header.ts"
+import type { Take } from "./sound.ts"
 
 export interface ByteSource {
-  /** Fills what it can; 0 is the end. */
-  read(into: Uint8Array): number
-  /** Only if the size is known. */
-  seek(position: number): void
-  /** Null: the bytes pass by once. */
-  readonly sizeBytes: number | null
+  /** The first bytes, which show what the file is. */
+  readonly head: Uint8Array
+  /** From the first byte on, once. Null at the end. */
+  readonly take: Take
+  /** All of the bytes, if they have to be held: then `take` gives nothing. */
+  readonly whole: Uint8Array | null
   /** Bytes that came from the sender so far. */
   readonly takenBytes: number
+  /** What `take` threw: it may have passed through code that took it for damage. */
+  readonly failure: unknown
 }
 
 /** So much shows whether a file must be held as a whole. */
 const HEAD_BYTES = 64 * 1024
 
-/** `take` gives the next bytes, null at their end. */
-export function openSource(take: () => Uint8Array | null, maxBytes: number): ByteSource {
+/** `next` gives the next bytes, null at their end. */
+export function openSource(next: Take, maxBytes: number): ByteSource {
   let takenBytes = 0
+  let failure: unknown
   const counted = () => {
-    const bytes = take()
-    takenBytes += bytes?.length ?? 0
-    return bytes
+    try {
+      const bytes = next()
+      takenBytes += bytes?.length ?? 0
+      return bytes
+    } catch (error) {
+      failure = error
+      throw error
+    }
   }
   const head = plainHead(readHead(counted), counted)
-  const source = mustBeWhole(head) ? wholeFile(head, counted, maxBytes) : passingFile(head, counted)
+  const whole = mustBeWhole(head) ? wholeFile(head, counted, maxBytes) : null
+  let first: Uint8Array | null = whole === null ? head : null
   return {
-    ...source,
+    head,
+    take() {
+      const bytes = first ?? (whole === null ? counted() : null)
+      first = null
+      return bytes
+    },
+    whole,
     get takenBytes() {
       return takenBytes
+    },
+    get failure() {
+      return failure
     },
   }
 }
 
-function readHead(take: () => Uint8Array | null): Uint8Array {
+function readHead(take: Take): Uint8Array {
   const chunks: Uint8Array[] = []
   let length = 0
   while (length < HEAD_BYTES) {
@@ -48,63 +67,29 @@ function readHead(take: () => Uint8Array | null): Uint8Array {
   return new Uint8Array(Buffer.concat(chunks))
 }
 
-type Reading = Pick<ByteSource, "read" | "seek" | "sizeBytes">
-
-function passingFile(head: Uint8Array, take: () => Uint8Array | null): Reading {
-  let current: Uint8Array | null = head
-  return {
-    read(into) {
-      while (current !== null && current.length === 0) current = take()
-      if (current === null) return 0
-      const here = current.subarray(0, into.length)
-      into.set(here)
-      current = current.subarray(here.length)
-      return here.length
-    },
-    seek() {
-      throw new Error("these bytes pass by once")
-    },
-    sizeBytes: null,
-  }
-}
-
-function wholeFile(head: Uint8Array, take: () => Uint8Array | null, maxBytes: number): Reading {
+function wholeFile(head: Uint8Array, take: Take, maxBytes: number): Uint8Array {
   const memory = new ArrayBuffer(head.length, { maxByteLength: Math.max(head.length, maxBytes) })
   for (let chunk: Uint8Array | null = head, at = 0; chunk !== null; at += chunk.length, chunk = take()) {
     memory.resize(at + chunk.length)
     new Uint8Array(memory).set(chunk, at)
   }
-  const bytes = new Uint8Array(memory)
-  let position = 0
-  return {
-    read(into) {
-      const here = bytes.subarray(position, position + into.length)
-      into.set(here)
-      position += here.length
-      return here.length
-    },
-    seek(to) {
-      position = Math.min(to, bytes.length)
-    },
-    sizeBytes: bytes.length,
-  }
+  return new Uint8Array(memory)
 }
 
 /** Of a WAV file as much as is needed to make its header plain. */
-function plainHead(head: Uint8Array, take: () => Uint8Array | null): Uint8Array {
+function plainHead(head: Uint8Array, take: Take): Uint8Array {
   for (;;) {
     const plain = plainWav(head)
-    if (plain.kind === "plain") return plain.bytes
+    if (plain.kind === "plain") return new Uint8Array(plain.bytes)
     if (plain.kind === "none" || head.length > WAV_HEADER_MAX_BYTES) return head
     const more = take()
     if (more === null) return head
-    head = Buffer.concat([head, more])
+    head = new Uint8Array(Buffer.concat([head, more]))
   }
 }
 
 /** Files whose table of contents may lie behind the sound. */
 function mustBeWhole(head: Uint8Array): boolean {
-  if (text(head, 0) === "caff") return true
   return MP4_BOXES.has(text(head, 4)) && !tableComesFirst(head)
 }
 

@@ -7,7 +7,8 @@ import { readSync, writeSync } from "node:fs"
 import { bytesFromSamples, SAMPLE_RATE_HZ } from "../pcm.ts"
 import { openSource } from "./byte-source.ts"
 import { createPieces } from "./pieces.ts"
-import { loadSymphonia, type Recording } from "./symphonia.ts"
+import { readSounds } from "./recordings.ts"
+import type { Take } from "./sound.ts"
 import { FRAME_HEADER_BYTES, FROM_PROCESS, FROM_SERVER, type Frame, frameHeader, type Job, readFrameHeader } from "./talk.ts"
 import { UnreadableRecording } from "./unreadable.ts"
 
@@ -35,13 +36,12 @@ export async function runDecoder(): Promise<void> {
   // Ctrl-C and systemd signal the whole group; the server decides when this process may go, so that a drain loses no word.
   process.on("SIGINT", () => {})
   process.on("SIGTERM", () => {})
-  const open = await loadSymphonia()
   send(FROM_PROCESS.ready)
   for (;;) {
     const { body } = receive()
     const job: Job = JSON.parse(new TextDecoder().decode(body))
     try {
-      await decode(job, open)
+      await decode(job)
       send(FROM_PROCESS.done)
     } catch (error) {
       if (error instanceof UnreadableRecording) send(FROM_PROCESS.failed, new TextEncoder().encode(error.message))
@@ -53,16 +53,14 @@ export async function runDecoder(): Promise<void> {
   }
 }
 
-async function decode({ channel, maxSeconds, maxBytes }: Job, open: Awaited<ReturnType<typeof loadSymphonia>>): Promise<void> {
+async function decode({ channel, maxSeconds, maxBytes }: Job): Promise<void> {
   const source = openSource(takeBytes(), maxBytes)
   const pieces = createPieces(channel, givePiece)
-  let recording: Recording | undefined
   let seconds = 0
   let cleanAtSeconds = CLEAN_EVERY_SECONDS
   try {
     if (source.takenBytes === 0) throw new UnreadableRecording("this file is empty")
-    recording = await open(source)
-    for (let sound = recording.next(); sound !== null; sound = recording.next()) {
+    for await (const sound of readSounds(source)) {
       seconds += (sound.channels[0]?.length ?? 0) / sound.rateHz
       if (seconds > maxSeconds) throw new UnreadableRecording(`longer than ${maxSeconds} seconds`)
       if (seconds > BOMB_SECONDS_MIN && source.takenBytes < seconds * BYTES_PER_SECOND_MIN)
@@ -76,12 +74,11 @@ async function decode({ channel, maxSeconds, maxBytes }: Job, open: Awaited<Retu
     pieces.end()
   } finally {
     pieces.close()
-    recording?.close()
   }
 }
 
 /** Asks for the next bytes, as long as there are any. */
-function takeBytes(): () => Uint8Array | null {
+function takeBytes(): Take {
   let over = false
   return () => {
     if (over) return null

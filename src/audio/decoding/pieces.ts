@@ -3,7 +3,7 @@ import { createLiveResampler } from "../live-resampler.ts"
 import { SAMPLE_RATE_HZ, samplesFromFloats } from "../pcm.ts"
 import { createResampler, type Resampler } from "../resample.ts"
 import type { Channel } from "./decoder.ts"
-import type { Sound } from "./symphonia.ts"
+import type { Sound } from "./sound.ts"
 import { UnreadableRecording } from "./unreadable.ts"
 
 const PIECE_SECONDS = 2

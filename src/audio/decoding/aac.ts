@@ -1,0 +1,87 @@
+/**
+ * Packets of AAC → sound, by FFmpeg as WebAssembly. It reads whole files only: it is given short ones, each of some seconds of
+ * packets. Knows no container but theirs.
+ */
+import { AudioDecoder, getAudioDecoder } from "@humansignal/audio-file-decoder"
+import wasmPath from "@humansignal/audio-file-decoder/decode-audio.wasm" with { type: "file" }
+import { AdtsOutputFormat, BufferTarget, EncodedAudioPacketSource, type EncodedPacket, Output } from "mediabunny"
+import type { Codec } from "./codecs.ts"
+import type { Sound } from "./sound.ts"
+import { OTHER_KIND, UnreadableRecording } from "./unreadable.ts"
+
+/** What one short file holds, at most 33 s: it is held as samples, too. */
+const FILE_PACKETS = 256
+
+/** A packet sounds right when the one before it was heard, and its high tones when two were. */
+const WARM_PACKETS = 2
+
+/** Low complexity, also of high efficiency, whose packets hold one of low complexity. */
+const KNOWN_CODEC = /^mp4a\.(40\.(1|2|4|5|29)|67)$/
+
+/** Rejects with UnreadableRecording. */
+export async function openAac(config: AudioDecoderConfig): Promise<Codec> {
+  if (!KNOWN_CODEC.test(config.codec)) throw new UnreadableRecording(OTHER_KIND)
+  const wasmUrl = URL.createObjectURL(new Blob([await Bun.file(wasmPath).bytes()], { type: "application/wasm" }))
+  let packets: EncodedPacket[] = []
+  let warmPackets = 0
+  let ffmpeg: unknown
+
+  async function decodeFile(): Promise<Sound | null> {
+    const file = await fileOf(packets, config)
+    const decoder = ffmpeg === undefined ? await getAudioDecoder(wasmUrl, file) : new AudioDecoder(ffmpeg, file)
+    try {
+      // Loaded once: each module would be compiled, and grow fast, anew.
+      ffmpeg ??= Reflect.get(decoder, "_module")
+      const samples = decoder.decodeAudioData(0, -1, { multiChannel: true })
+      const frames = samples.length / decoder.channelCount
+      return soundOf(samples, decoder, Math.round((frames * warmPackets) / packets.length))
+    } finally {
+      decoder.dispose()
+    }
+  }
+
+  async function decodePackets(): Promise<Sound | null> {
+    if (packets.length === warmPackets) return null
+    // It throws words at what it cannot read: the rest may be well.
+    const sound = await decodeFile().catch((error: unknown) => {
+      if (typeof error === "string") return null
+      throw error
+    })
+    packets = packets.slice(-WARM_PACKETS)
+    warmPackets = packets.length
+    return sound
+  }
+
+  return {
+    decode(packet) {
+      packets.push(packet)
+      return packets.length < FILE_PACKETS ? null : decodePackets()
+    },
+    end: decodePackets,
+    free: () => URL.revokeObjectURL(wasmUrl),
+  }
+}
+
+/** ADTS: nothing but packets, each behind a short header. */
+async function fileOf(packets: readonly EncodedPacket[], config: AudioDecoderConfig): Promise<ArrayBuffer> {
+  const target = new BufferTarget()
+  const output = new Output({ format: new AdtsOutputFormat(), target })
+  const source = new EncodedAudioPacketSource("aac")
+  output.addAudioTrack(source)
+  await output.start()
+  for (const [at, packet] of packets.entries()) await source.add(packet.clone({ timestamp: at }), { decoderConfig: config })
+  await output.finalize()
+  return target.buffer ?? new ArrayBuffer(0)
+}
+
+/** Without the first frames. */
+function soundOf(interleaved: Float32Array, { channelCount, sampleRate }: AudioDecoder, skippedFrames: number): Sound | null {
+  const frames = interleaved.length / channelCount - skippedFrames
+  if (!(frames > 0)) return null
+  const channels = Array.from({ length: channelCount }, (_, channel) => {
+    const samples = new Float32Array(frames)
+    for (let i = 0; i < frames; i++) samples[i] = interleaved[(skippedFrames + i) * channelCount + channel] as number
+    return samples
+  })
+  return { channels, rateHz: sampleRate }
+}

@@ -1,0 +1,110 @@
+/**
+ * Ogg with Vorbis, FLAC or Opus, and FLAC as it is → sound. What is damaged is left out where the parser finds the next page
+ * or frame. Knows the beginning of a page and nothing else of Ogg: that is the libraries' business.
+ */
+import { FLACDecoder } from "@wasm-audio-decoders/flac"
+import { OggVorbisDecoder } from "@wasm-audio-decoders/ogg-vorbis"
+import type { Sound, Take } from "./sound.ts"
+import { readOggTrack } from "./tracks.ts"
+import { OTHER_KIND, UnreadableRecording } from "./unreadable.ts"
+
+/** What a few bytes of silence unpack to has to fit into memory: at most 4 s of it a byte. */
+const SLICE_BYTES = 1024
+
+export const readFlac = (take: Take): AsyncGenerator<Sound, void> => readBy(new FLACDecoder(), take)
+
+/** Several recordings may lie one behind the other, each with a beginning of its own. */
+export async function* readOgg(take: Take): AsyncGenerator<Sound, void> {
+  const nextLink = createLinks(take)
+  for (let link = nextLink(); link !== null; link = nextLink()) {
+    yield* readerOf(link)
+    while (link.take() !== null);
+  }
+}
+
+function readerOf({ codec, take }: Link): AsyncGenerator<Sound, void> {
+  if (codec === "opus") return readOggTrack(take)
+  if (codec === "vorbis") return readBy(new OggVorbisDecoder(), take)
+  if (codec === "flac") return readBy(new FLACDecoder(), take)
+  throw new UnreadableRecording(OTHER_KIND)
+}
+
+async function* readBy(decoder: FLACDecoder | OggVorbisDecoder, take: Take): AsyncGenerator<Sound, void> {
+  await decoder.ready
+  try {
+    for (let bytes = take(); bytes !== null; bytes = take())
+      for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
+        const sound = soundOf(await decoder.decode(bytes.subarray(at, at + SLICE_BYTES)))
+        if (sound) yield sound
+      }
+    const last = soundOf(await decoder.flush())
+    if (last) yield last
+  } finally {
+    decoder.free()
+  }
+}
+
+function soundOf(decoded: { channelData: Float32Array[]; samplesDecoded: number; sampleRate: number }): Sound | null {
+  return decoded.samplesDecoded > 0 ? { channels: decoded.channelData, rateHz: decoded.sampleRate } : null
+}
+
+interface Link {
+  readonly codec: "opus" | "vorbis" | "flac" | undefined
+  readonly take: Take
+}
+
+/** A page of version 0 which says that a stream begins with it. */
+const FIRST_PAGE = Buffer.from("OggS\0\x02", "latin1")
+const PAGE_HEADER_BYTES = 27
+const SEGMENTS_AT = 26
+
+/** Cuts at the beginnings: what one link leaves must be taken before the next one is asked for. */
+function createLinks(take: Take): () => Link | null {
+  let held = Buffer.alloc(0)
+  let over = false
+  const more = () => {
+    const bytes = take()
+    over = bytes === null
+    if (bytes) held = Buffer.concat([held, bytes])
+  }
+  return () => {
+    if (!over && held.length < PAGE_HEADER_BYTES * 10) more()
+    if (held.length === 0) return null
+    const codec = codecOf(held)
+    // The streams of one recording all begin before the first of them goes on.
+    let searchFrom = endOfFirstPages(held)
+    let ended = false
+    return {
+      codec,
+      take() {
+        if (ended) return null
+        if (!over && held.length < FIRST_PAGE.length) more()
+        const next = held.indexOf(FIRST_PAGE, searchFrom)
+        searchFrom = 0
+        ended = next !== -1 || over
+        // A beginning may lie across two parts.
+        const end = next !== -1 ? next : over ? held.length : held.length - FIRST_PAGE.length + 1
+        const bytes = held.subarray(0, end)
+        held = held.subarray(end)
+        return bytes.length > 0 ? new Uint8Array(bytes) : ended ? null : this.take()
+      },
+    }
+  }
+}
+
+function endOfFirstPages(bytes: Buffer): number {
+  let at = 0
+  while (bytes.subarray(at, at + FIRST_PAGE.length).equals(FIRST_PAGE) && at + PAGE_HEADER_BYTES <= bytes.length) {
+    const segments = bytes.subarray(at + PAGE_HEADER_BYTES, at + PAGE_HEADER_BYTES + (bytes[at + SEGMENTS_AT] ?? 0))
+    at += PAGE_HEADER_BYTES + segments.length + segments.reduce((sum, length) => sum + length, 0)
+  }
+  return at
+}
+
+function codecOf(bytes: Buffer): Link["codec"] {
+  const firstPages = bytes.subarray(0, endOfFirstPages(bytes))
+  if (firstPages.includes("OpusHead")) return "opus"
+  if (firstPages.includes("\x01vorbis")) return "vorbis"
+  if (firstPages.includes("\x7fFLAC")) return "flac"
+  return undefined
+}
