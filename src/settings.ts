@@ -121,6 +121,11 @@ const schemas = {
     meaning: "Utterances that may wait for a free engine; further ones fail as overloaded",
     special: "`0`: none waits",
   }),
+  STT_STRICT_MODELS: z.stringbool().default(false).register(about, {
+    expects: "1 or 0",
+    meaning: "Clients that name a model which `/v1/models` does not list are refused; otherwise every name means the one model",
+    defaultText: "`0`",
+  }),
   STT_ALLOWED_ORIGINS: origins.optional().register(about, {
     expects: "origins such as https://app.example.com, separated by commas",
     meaning: "Web pages that may connect; requests without an `Origin`, such as those of servers, always may",
@@ -178,7 +183,7 @@ const names = Object.keys(schemas) as Name[]
 const ALIASES: Readonly<Record<string, Name>> = { LOG_SPEECH_THRESHOLD: "NO_SPEECH_THRESHOLD" }
 
 /** Ignoring one of these in silence would leave a door open, or a promise broken, that the operator believes in. */
-const UNSUPPORTED = ["STT_API_KEYS", "STT_REQUIRE_KEY", "STT_FALLBACK", "STT_STRICT_MODELS"]
+const UNSUPPORTED = ["STT_API_KEYS", "STT_REQUIRE_KEY", "STT_FALLBACK"]
 
 /** Settings of the other xRx services, which share one env file with us, and one that nobody ever read. */
 const NOT_OURS = ["STT_HOST", "STT_PORT", "STT_PATH", "STT_WAIT_MS", "STT_SAMPLE_RATE"]

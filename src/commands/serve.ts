@@ -93,6 +93,7 @@ function serverOptions(settings: Settings) {
     port: settings.PORT,
     mode: settings.STT_MODE,
     language: settings.STT_LANGUAGE_CODE,
+    strictModels: settings.STT_STRICT_MODELS,
     minReplyMs: settings.STT_MIN_REPLY_MS,
     maxSessions: settings.STT_MAX_SESSIONS,
     ...(settings.STT_ALLOWED_ORIGINS && { allowedOrigins: settings.STT_ALLOWED_ORIGINS }),

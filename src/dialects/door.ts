@@ -32,6 +32,8 @@ export interface Defaults {
   readonly provider: string
   /** The one model of this server. It may change until the engine is ready. */
   readonly model: string
+  /** Whether clients that name another model are refused (see model-names.ts). Default: every name means the one model. */
+  readonly strictModels?: boolean | undefined
 }
 
 /** Every reason why a request gets no answer of its own. */

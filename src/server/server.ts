@@ -28,6 +28,8 @@ export interface ServerOptions {
   readonly mode: Mode
   /** For clients that do not say `?language=`. */
   readonly language: Language
+  /** As Defaults.strictModels. */
+  readonly strictModels?: boolean
   /** The least time from an utterance's receipt to its reply; 0 disables. Mode `utterance` only. */
   readonly minReplyMs: number
   readonly maxSessions: number
@@ -148,10 +150,11 @@ export function startServer(options: ServerOptions): RunningServer {
   return { url: server.url, drain, stop }
 }
 
-function defaultsOf({ engine, mode, language }: ServerOptions): Defaults {
+function defaultsOf({ engine, mode, language, strictModels }: ServerOptions): Defaults {
   return {
     mode,
     language,
+    strictModels,
     provider: engine.name,
     get model() {
       return engine.model

@@ -207,6 +207,15 @@ describe("models", () => {
     expect(refused).toMatchObject({ code: "model_not_found", param: "model" })
   })
 
+  test("that are not listed are refused where the operator is strict, and listed ones are not", async () => {
+    const { openai, recordings } = startForOpenAi({}, { strictModels: true })
+    const refused = await failure(openai.audio.transcriptions.create({ file: file([7, 1]), model: "whisper-9" }))
+    expect(refused).toBeInstanceOf(OpenAI.NotFoundError)
+    expect(refused).toMatchObject({ code: "model_not_found", param: "model" })
+    expect(recordings.heard).toEqual([])
+    expect((await openai.audio.transcriptions.create({ file: file([7, 1]), model })).text).toBe("word 7")
+  })
+
   test("with a slash in their name are found", async () => {
     const { openai } = startForOpenAi({}, { engine: { ...createScriptedStreams(), model: "onnx-community/whisper-small" } })
     expect((await openai.models.retrieve("onnx-community/whisper-small")).id).toBe("onnx-community/whisper-small")

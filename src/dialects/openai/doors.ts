@@ -4,10 +4,11 @@
  */
 import { joinTexts } from "../../speech/transcript.ts"
 import { type HttpCall, type HttpDoor, Refused, refusalOf } from "../door.ts"
+import { isServed } from "../model-names.ts"
 import type { RecordingPart } from "../recordings.ts"
 import { bodyOf, type Heard } from "./bodies.ts"
 import { readForm } from "./form.ts"
-import { listModels } from "./models.ts"
+import { listModels, noSuchModel } from "./models.ts"
 import { wordRefusal as refuse } from "./refusal.ts"
 import { readWishes, type Task } from "./request.ts"
 import { streamOf } from "./stream.ts"
@@ -49,7 +50,8 @@ export const openAiDoors: readonly HttpDoor[] = [transcriptions, translations, m
 
 async function answer(call: HttpCall, task: Task): Promise<Response> {
   const wishes = readWishes(await readForm(call), task, call.defaults.language)
-  const { language, prompt } = wishes
+  const { model, language, prompt } = wishes
+  if (!isServed(model, call.defaults)) throw noSuchModel()
   const options = { language, prompt, words: wishes.words, translate: task === "translate" }
   const parts = await begun(call.recordings.transcribe(bytesOf(wishes.file), options, call.signal))
   // What the parts throw once we gave up is any kind of abort; the reason is the signal's.

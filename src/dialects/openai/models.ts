@@ -1,18 +1,6 @@
-/**
- * The models that this server lists: its own, and the names that clients have written into their code, which all mean that one.
- */
-import { type Defaults, type HttpCall, Refused } from "../door.ts"
-
-const ALIASES = [
-  "whisper-1",
-  "gpt-4o-transcribe",
-  "gpt-4o-mini-transcribe",
-  "whisper-large-v3",
-  "whisper-large-v3-turbo",
-  "distil-whisper-large-v3-en",
-  "nova-2",
-  "nova-3",
-]
+/** The list of models, as OpenAI's clients ask for it. */
+import { type HttpCall, Refused } from "../door.ts"
+import { modelNames } from "../model-names.ts"
 
 interface ModelBody {
   readonly id: string
@@ -22,14 +10,14 @@ interface ModelBody {
 }
 
 export function listModels({ rest, defaults }: Pick<HttpCall, "rest" | "defaults">): Response {
-  const models = modelsOf(defaults)
-  if (rest === "") return Response.json({ object: "list", data: models })
-  const found = models.find(({ id }) => id === rest)
-  if (found) return Response.json(found)
-  throw new Refused({ reason: "not_found", status: 404, message: "there is no such model", field: "model", code: "model_not_found" })
+  const names = modelNames(defaults)
+  // Nobody knows when a model that lies in somebody's folder was made.
+  const bodyOf = (id: string): ModelBody => ({ id, object: "model", created: 0, owned_by: defaults.provider })
+  if (rest === "") return Response.json({ object: "list", data: names.map(bodyOf) })
+  if (!names.includes(rest)) throw noSuchModel()
+  return Response.json(bodyOf(rest))
 }
 
-function modelsOf({ model, provider }: Defaults): ModelBody[] {
-  // Nobody knows when a model that lies in somebody's folder was made.
-  return [...new Set([model, ...ALIASES])].map((id) => ({ id, object: "model", created: 0, owned_by: provider }))
+export function noSuchModel(): Refused {
+  return new Refused({ reason: "not_found", status: 404, message: "there is no such model", field: "model", code: "model_not_found" })
 }

@@ -15,6 +15,8 @@ export type Format = (typeof FORMATS)[number]
 const GRANULARITIES = ["word", "segment"] as const
 
 export interface Wishes {
+  /** The name, as said. */
+  readonly model: string
   readonly file: readonly Uint8Array[]
   readonly language: Language
   readonly prompt: string | undefined
@@ -30,8 +32,8 @@ export interface Wishes {
 export function readWishes({ fields, file }: Form, task: Task, fallback: Language): Wishes {
   const said = (name: string) => fields.get(name)?.at(-1)
   if (file === null) throw missing(FILE)
-  // As OpenAI has it, though every name means the one model of this server.
-  if (!said("model")) throw missing("model")
+  const model = said("model")
+  if (!model) throw missing("model")
   if (said("url")) throw wrong("url", "url is not supported: send the recording as file")
   checkTemperature(said("temperature"))
   const format = said("response_format") || "json"
@@ -44,6 +46,7 @@ export function readWishes({ fields, file }: Form, task: Task, fallback: Languag
   const words = task === "transcribe" && format === "verbose_json" && granularities.includes("word")
   return {
     file,
+    model,
     // Who wants a translation need not know from which language.
     language: readLanguage(said("language"), task === "translate" ? "auto" : fallback),
     prompt: said("prompt")?.slice(-PROMPT_CHARACTERS_MAX) || undefined,
