@@ -11,6 +11,7 @@ import { settingsTable } from "../src/settings.ts"
 import lastResult from "./bench/last-result.json"
 import { words } from "./support/clips.ts"
 import { type RunningProgram, startProgram } from "./support/program.ts"
+import { localhostTls } from "./support/tls.ts"
 
 const root = join(import.meta.dir, "..")
 const readme = await Bun.file(join(root, "README.md")).text()
@@ -88,11 +89,18 @@ describe("a client as README shows it", () => {
   let server: RunningProgram
   let address: string
   let folder: string
+  let certificate: string
+  let key: string
+  const local = { HOST: "127.0.0.1", PORT: "0", STT_ENGINES: "1" }
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "readme-"))
     // A snippet finds its packages as it would in this folder.
-    await symlink(join(root, "node_modules"), join(folder, "node_modules"))
-    server = startProgram([], { HOST: "127.0.0.1", PORT: "0", STT_ENGINES: "1" })
+    for (const name of ["node_modules", "test"]) await symlink(join(root, name), join(folder, name))
+    certificate = join(folder, "cert.pem")
+    key = join(folder, "key.pem")
+    await Bun.write(certificate, localhostTls.cert)
+    await Bun.write(key, localhostTls.key)
+    server = startProgram([], local)
     address = String((await server.seen("listening")).address)
     await server.seen("ready")
   }, 120_000)
@@ -101,12 +109,14 @@ describe("a client as README shows it", () => {
     await rm(folder, { recursive: true })
   })
 
-  /** Runs the snippet against the server of this test: another port is all that changes. */
+  /** Runs the snippet against the server of this test, or one with a certificate: another port is all that changes. */
   async function output(command: readonly string[], file: string, code: string): Promise<string> {
     const path = join(folder, file)
     expect(code.split("localhost:8000")).toHaveLength(2)
-    await Bun.write(path, code.replace("localhost:8000", new URL(address).host))
-    return new Response(Bun.spawn([...command, path], { cwd: root, stderr: "inherit" }).stdout).text()
+    await using encrypted = code.includes("https://") ? startProgram([], { ...local, TLS_CERT: certificate, TLS_KEY: key }) : undefined
+    const host = new URL(encrypted ? String((await encrypted.seen("listening")).address) : address).host
+    await Bun.write(path, code.replace("localhost:8000", host))
+    return await new Response(Bun.spawn([...command, path], { cwd: folder, stderr: "inherit" }).stdout).text()
   }
 
   const long = "john dashwood had then leisure to consider how much there might be prudently in his power to do for them"
