@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import type { Command } from "../../src/dialects/dialect.ts"
+import type { Defaults } from "../../src/dialects/door.ts"
 import { realtimeDoor } from "../../src/dialects/realtime/door.ts"
 import type { SpeechEvent } from "../../src/speech/events.ts"
 import { allCommands } from "../support/commands.ts"
@@ -10,14 +11,14 @@ const SESSION = "01234567-89ab-cdef-0123-456789abcdef"
 const HALF_SECOND = audio(7, 8000)
 const DEFAULTS = { mode: "utterance", language: "en", provider: "scripted", model: "base" } as const
 
-function enter(query = "intent=transcription", headers: Record<string, string> = {}) {
+function enter(query = "intent=transcription", headers: Record<string, string> = {}, defaults: Defaults = DEFAULTS) {
   const asking = { requestId: "r", path: "/v1/realtime", query: new URLSearchParams(query), unixMs: 0 }
-  return realtimeDoor.open({ ...asking, header: (name) => headers[name] ?? null }, DEFAULTS)
+  return realtimeDoor.open({ ...asking, header: (name) => headers[name] ?? null }, defaults)
 }
 
 /** A client's dialect: what it says is given as objects. */
-function open(query?: string, headers?: Record<string, string>) {
-  const opening = enter(query, headers)
+function open(query?: string, headers?: Record<string, string>, defaults?: Defaults) {
+  const opening = enter(query, headers, defaults)
   if (!opening.ok) throw new Error("refused")
   const dialect = opening.dialect()
   const [created] = dialect.greet({ session: SESSION, unixMs: 1_700_000_000_000, model: "base" }).map((text) => JSON.parse(text) as Line)
@@ -100,6 +101,20 @@ describe("a session", () => {
     if (opening.ok) throw new Error("let in")
     expect(opening.refusal.status).toBe(400)
     expect(await opening.refusal.json()).toMatchObject({ error: { type: "invalid_request_error", param, code: null } })
+  })
+
+  test("may name any model, unless the operator is strict", async () => {
+    const strict = { ...DEFAULTS, strictModels: true }
+    const refused = enter("model=gpt-9", {}, strict)
+    if (refused.ok) throw new Error("let in")
+    expect([refused.refusal.status, await refused.refusal.json()]).toMatchObject([
+      404,
+      { error: { code: "model_not_found", param: "model" } },
+    ])
+    const { send } = open("model=gpt-4o-transcribe", {}, strict)
+    expect(errorIn(send(update({ transcription: { model: "gpt-9" } })))).toMatchObject({ code: "model_not_found" })
+    expect(names(send(update({ transcription: { model: "whisper-1" } })))).toEqual(["session.updated"])
+    expect(names(open().send(update({ transcription: { model: "gpt-9" } })))).toEqual(["session.updated"])
   })
 
   test("takes model and language from the URL", () => {

@@ -29,6 +29,8 @@ export interface RealtimeOptions {
   readonly config: Config
   /** The older wire, from the first event on. A client that updates a `transcription_session` gets it from there on. */
   readonly beta: boolean
+  /** Whether a client may name this model. */
+  readonly serves: (model: string) => boolean
 }
 
 export function createRealtime(initial: RealtimeOptions): Dialect {
@@ -79,6 +81,10 @@ export function createRealtime(initial: RealtimeOptions): Dialect {
   function update({ type, session: given }: Message & { session: unknown }, eventId: string | null): readonly Command[] {
     const updated = updatedSession(session, given)
     if (!updated.ok) return refuse(mistake("invalid_value", updated.message, updated.param), eventId)
+    const { transcription } = updated.session
+    if (transcription?.model && !initial.serves(transcription.model)) {
+      return refuse(mistake("model_not_found", "there is no such model", "session.audio.input.transcription.model"), eventId)
+    }
     if (items && updated.config.vad !== config.vad) {
       const message = "turn_detection can be turned on or off only before the first audio"
       return refuse(mistake("invalid_value", message, "session.audio.input.turn_detection"), eventId)
