@@ -2,7 +2,7 @@
  * Builds the single file. `bun run build` writes `dist/xrx-stt` for this machine, `bun run build --all` one
  * `dist/xrx-stt-<target>` for every target. `--out FILE` writes this machine's elsewhere.
  *
- * Everything that the program needs goes into it: Bun, our code, ONNX Runtime and the model. Five places of the sources
+ * Everything that the program needs goes into it: Bun, our code, ONNX Runtime and the model. Eight places of the sources
  * are written anew for it, and each MUST be found exactly once: a package that changed shape fails the build, not a start.
  */
 import { createHash } from "node:crypto"
@@ -16,6 +16,8 @@ const ROOT = import.meta.dir
 const ORT = join(ROOT, "node_modules/onnxruntime-node")
 const MODEL = join(ROOT, "src/engines/whisper/weights/whisper-base")
 const ADDON = "onnxruntime_binding.node"
+/** Of one maker and one make. */
+const WASM_DECODERS = ["opus-decoder", "mpg123-decoder", "@wasm-audio-decoders/flac", "@wasm-audio-decoders/ogg-vorbis"]
 
 interface Target {
   readonly name: string
@@ -81,10 +83,11 @@ function embed(target: Target, done: Set<string>): BunPlugin {
         const load = `require(${JSON.stringify(join(ROOT, "src/binary/native.ts"))}).loadOrtBinding()`
         return replaceOnce(await Bun.file(path).text(), /require\(`\.\.\/bin\/napi-v6\/[^`]*`\)/, load, path)
       })
-      rewrite(build, "opus-decoder", /[\\/]opus-decoder[\\/]index\.js$/, async (path) =>
-        // It names a class that the bundler leaves out, since nobody uses it.
-        replaceOnce(await Bun.file(path).text(), 'assignNames(OpusDecoderWebWorker, "OpusDecoderWebWorker");', "", path),
-      )
+      for (const name of WASM_DECODERS)
+        rewrite(build, name, new RegExp(`[\\\\/]${name.replace("/", "[\\\\/]")}[\\\\/]index\\.js$`), async (path) =>
+          // It names a class that the bundler leaves out, since nobody uses it.
+          replaceOnce(await Bun.file(path).text(), /assignNames\(\w+WebWorker, "\w+"\);/, "", path),
+        )
       rewrite(build, "library files", /[\\/]src[\\/]binary[\\/]ort-files\.ts$/, (path) =>
         listFiles(path, join(ORT, "bin/napi-v6", target.ortFolder), [...target.libraries, ADDON]),
       )
@@ -126,7 +129,7 @@ export async function build(target: Target, outfile: string, entry = join(ROOT, 
     },
   })
   if (!result.success) throw new AggregateError(result.logs, `${target.name} was not built`)
-  const missing = ["sharp", "transformers.js", "addon", "opus-decoder", "library files", "model files"].filter((name) => !done.has(name))
+  const missing = ["sharp", "transformers.js", "addon", ...WASM_DECODERS, "library files", "model files"].filter((name) => !done.has(name))
   if (missing.length > 0) throw new Error(`${target.name}: never came by ${missing.join(", ")}`)
   await rename(draft, `${outfile}${target.ending}`)
   await chmod(`${outfile}${target.ending}`, 0o755)
