@@ -19,7 +19,7 @@ const WARM_PACKETS = 2
 const KNOWN_CODEC = /^mp4a\.(40\.(1|2|4|5|29)|67)$/
 
 /** Rejects with UnreadableRecording. */
-export async function openAac(config: AudioDecoderConfig): Promise<Codec> {
+export async function openAac(config: AudioDecoderConfig, mixed: boolean): Promise<Codec> {
   if (!KNOWN_CODEC.test(config.codec)) throw new UnreadableRecording(OTHER_KIND)
   const wasmUrl = URL.createObjectURL(new Blob([await Bun.file(wasmPath).bytes()], { type: "application/wasm" }))
   let packets: EncodedPacket[] = []
@@ -27,14 +27,19 @@ export async function openAac(config: AudioDecoderConfig): Promise<Codec> {
   let ffmpeg: unknown
 
   async function decodeFile(): Promise<Sound | null> {
-    const file = await fileOf(packets, config)
+    // The last packet of a file is left out: it is there twice.
+    const file = await fileOf([...packets, ...packets.slice(-1)], config)
     const decoder = ffmpeg === undefined ? await getAudioDecoder(wasmUrl, file) : new AudioDecoder(ffmpeg, file)
     try {
       // Loaded once: each module would be compiled, and grow fast, anew.
       ffmpeg ??= Reflect.get(decoder, "_module")
-      const samples = decoder.decodeAudioData(0, -1, { multiChannel: true })
-      const frames = samples.length / decoder.channelCount
-      return soundOf(samples, decoder, Math.round((frames * warmPackets) / packets.length))
+      // Each sample is fetched by a call of its own: of one channel there are fewer.
+      const samples = decoder.decodeAudioData(0, -1, { multiChannel: !mixed })
+      const channels = planes(samples, mixed ? 1 : decoder.channelCount)
+      const frames = channels[0]?.length ?? 0
+      const warmFrames = Math.round((frames * warmPackets) / packets.length)
+      if (frames <= warmFrames) return null
+      return { channels: channels.map((samples) => samples.subarray(warmFrames)), rateHz: decoder.sampleRate }
     } finally {
       decoder.dispose()
     }
@@ -74,14 +79,10 @@ async function fileOf(packets: readonly EncodedPacket[], config: AudioDecoderCon
   return target.buffer ?? new ArrayBuffer(0)
 }
 
-/** Without the first frames. */
-function soundOf(interleaved: Float32Array, { channelCount, sampleRate }: AudioDecoder, skippedFrames: number): Sound | null {
-  const frames = interleaved.length / channelCount - skippedFrames
-  if (!(frames > 0)) return null
-  const channels = Array.from({ length: channelCount }, (_, channel) => {
-    const samples = new Float32Array(frames)
-    for (let i = 0; i < frames; i++) samples[i] = interleaved[(skippedFrames + i) * channelCount + channel] as number
-    return samples
-  })
-  return { channels, rateHz: sampleRate }
+function planes(interleaved: Float32Array, count: number): Float32Array[] {
+  if (count === 1) return [interleaved]
+  const frames = Math.floor(interleaved.length / count)
+  return Array.from({ length: count }, (_, channel) =>
+    Float32Array.from({ length: frames }, (_, frame) => interleaved[frame * count + channel] as number),
+  )
 }

@@ -60,7 +60,7 @@ async function decode({ channel, maxSeconds, maxBytes }: Job): Promise<void> {
   let cleanAtSeconds = CLEAN_EVERY_SECONDS
   try {
     if (source.takenBytes === 0) throw new UnreadableRecording("this file is empty")
-    for await (const sound of readSounds(source)) {
+    for await (const sound of readSounds(source, channel === "mix")) {
       seconds += (sound.channels[0]?.length ?? 0) / sound.rateHz
       if (seconds > maxSeconds) throw new UnreadableRecording(`longer than ${maxSeconds} seconds`)
       if (seconds > BOMB_SECONDS_MIN && source.takenBytes < seconds * BYTES_PER_SECOND_MIN)

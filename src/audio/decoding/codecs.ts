@@ -15,15 +15,15 @@ export interface Codec {
   free(): void
 }
 
-/** Rejects with UnreadableRecording. */
-export async function openCodec(track: InputAudioTrack): Promise<Codec> {
+/** `mixed`: one channel, the mean of all, will do. Rejects with UnreadableRecording. */
+export async function openCodec(track: InputAudioTrack, mixed: boolean): Promise<Codec> {
   const name = await track.getCodec()
   if (name === "mp3") return openMp3(await track.getNumberOfChannels())
   if (name === "flac") return openFlac()
   if (name !== "aac" && name !== "opus") throw new UnreadableRecording(OTHER_KIND)
   const config = await track.getDecoderConfig()
   if (config === null) throw new UnreadableRecording(DAMAGED)
-  return name === "aac" ? openAac(config) : openOpus(config)
+  return name === "aac" ? openAac(config, mixed) : openOpus(config)
 }
 
 async function openMp3(channels: number): Promise<Codec> {

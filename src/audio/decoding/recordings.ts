@@ -11,12 +11,12 @@ import { readWav } from "./waves.ts"
 
 /**
  * The whole recording. What is damaged in the middle is left out or ends it; what is cut off ends there. Throws
- * UnreadableRecording if nothing can be heard, and what the source threw as it is.
+ * UnreadableRecording if nothing can be heard, and what the source threw as it is. `mixed`: one channel, the mean of all, will do.
  */
-export async function* readSounds(source: ByteSource): AsyncGenerator<Sound, void> {
+export async function* readSounds(source: ByteSource, mixed: boolean): AsyncGenerator<Sound, void> {
   let heard = false
   try {
-    for await (const sound of readerOf(source)) {
+    for await (const sound of readerOf(source, mixed)) {
       heard = true
       yield sound
     }
@@ -27,10 +27,10 @@ export async function* readSounds(source: ByteSource): AsyncGenerator<Sound, voi
   }
 }
 
-function readerOf({ head, take, whole }: ByteSource): AsyncGenerator<Sound, void> {
+function readerOf({ head, take, whole }: ByteSource, mixed: boolean): AsyncGenerator<Sound, void> {
   const name = String.fromCharCode(...head.subarray(0, 4))
   if (name === "RIFF") return readWav(take)
   if (name === "OggS") return readOgg(take)
   if (name === "fLaC") return readFlac(take)
-  return readTrack(whole ?? take)
+  return readTrack(whole ?? take, mixed)
 }

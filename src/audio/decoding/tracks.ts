@@ -27,12 +27,12 @@ const LOOK_BACK_BYTES = 16 * 1024 * 1024
 /** Each looks at the bytes in turn, and some far ahead. */
 const FORMATS = [MP4, QTFF, WEBM, MATROSKA, ADTS, MP3]
 
-export const readOggTrack = (take: Take): AsyncGenerator<Sound, void> => readTrack(take, [OGG])
+export const readOggTrack = (take: Take): AsyncGenerator<Sound, void> => readTrack(take, false, [OGG])
 
-export async function* readTrack(bytes: Take | Uint8Array, formats: InputFormat[] = FORMATS): AsyncGenerator<Sound, void> {
+export async function* readTrack(bytes: Take | Uint8Array, mixed: boolean, formats: InputFormat[] = FORMATS): AsyncGenerator<Sound, void> {
   using input = new Input({ formats, source: sourceOf(bytes) })
   const track = await firstTrack(input)
-  const codec = await openCodec(track)
+  const codec = await openCodec(track, mixed)
   try {
     let damage: unknown
     const sink = new EncodedPacketSink(track)

@@ -68,6 +68,18 @@ describe("a recording is known by its bytes and gives its speech", () => {
     expect(likeness(heard, whole)).toBeGreaterThan(atLeast)
   })
 
+  test("AAC of minutes, of which some seconds at a time are decoded, has no seam", async () => {
+    const once = await recording("speech.aac")
+    const packets = (await decodeAll(decoder, once)).length / 1024
+    const times = 40
+    const heard = await decodeAll(decoder, Buffer.concat(Array.from({ length: times }, () => once)))
+    expect(heard.length).toBe(packets * times * 1024)
+    for (const at of [0, 13, 14, 26, 27, 39]) {
+      const start = at * packets * 1024
+      expect(likeness(heard.subarray(start, start + packets * 1024), speech)).toBeGreaterThan(0.9)
+    }
+  })
+
   test("one file behind another is both", async () => {
     const one = await recording("vorbis-44100-stereo.ogg")
     const two = await recording("opus.ogg")
