@@ -124,7 +124,7 @@ export const requestsOpen = new Gauge({
 })
 export const uploadBytesHeld = new Gauge({
   name: "xrx_stt_upload_bytes_held",
-  help: "Bytes of request bodies that lie in memory whole",
+  help: "Bytes of request bodies that are kept in memory",
   registers,
 })
 export const recordingsWaiting = new Gauge({

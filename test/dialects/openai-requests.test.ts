@@ -140,6 +140,13 @@ describe("a refusal", () => {
     expect([again.text, asked]).toEqual(["word", 2])
   })
 
+  test("for want of memory for one more recording is a RateLimitError too", async () => {
+    const { openai } = startForOpenAi({}, { uploads: { ...UPLOAD_LIMITS, heldBytesMax: 1000 } })
+    const refused = await failure(openai.audio.transcriptions.create({ file: file([7, 20]), model }))
+    expect(refused).toBeInstanceOf(OpenAI.RateLimitError)
+    expect(refused.headers?.get("retry-after")).toBe("1")
+  })
+
   test("for a mistake of ours, or of the engine, is an InternalServerError without its words", async () => {
     const { openai } = startForOpenAi({ answer: () => Promise.reject(new Error("a secret")) })
     const broken = await failure(openai.audio.transcriptions.create({ file: file([7, 1]), model }))

@@ -7,7 +7,7 @@ import { type RunningProgram, startProgram } from "../support/program.ts"
 let program: RunningProgram
 let openai: OpenAI
 beforeAll(async () => {
-  program = startProgram([], { HOST: "127.0.0.1", PORT: "0", STT_ENGINES: "1" })
+  program = startProgram([], { HOST: "127.0.0.1", PORT: "0", STT_ENGINES: "1", STT_STRICT_MODELS: "1" })
   const address = String((await program.seen("listening")).address)
   await program.seen("ready")
   openai = new OpenAI({ apiKey: "none", baseURL: `http://${new URL(address).host}/v1`, maxRetries: 0 })
@@ -60,6 +60,13 @@ test("Whisper translates Spanish into English, and transcribes it otherwise", as
   const english = await openai.audio.translations.create({ file, model })
   expect(words(english.text)).toMatch(/number/)
   expect(words(english.text)).not.toMatch(/número/)
+}, 60_000)
+
+test("the operator may want only the names of models that are listed", async () => {
+  const ids = (await openai.models.list()).data.map(({ id }) => id)
+  expect(ids).toContain(model)
+  const thrown = await openai.audio.transcriptions.create({ file: speech(AUSTEN), model: "whisper-9" }).catch((thrown: unknown) => thrown)
+  expect(thrown).toBeInstanceOf(OpenAI.NotFoundError)
 }, 60_000)
 
 test("silence has no words", async () => {
