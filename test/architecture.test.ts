@@ -13,7 +13,7 @@ const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
   // A program of its own: it loads ONNX Runtime.
   "speech/vad": ["binary"],
   engines: ["audio", "speech", "binary"],
-  dialects: ["speech", "audio/input.ts", "audio/pcm.ts", "engines/engine.ts"],
+  dialects: ["speech", "audio/input.ts", "audio/pcm.ts", "audio/wav-header.ts", "engines/engine.ts"],
   server: ["dialects", "speech", "audio", "engines/engine.ts"],
   binary: ["engines/engine.ts"],
   commands: ["server", "engines", "speech", "audio", "binary", "commands"],

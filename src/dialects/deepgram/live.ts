@@ -1,0 +1,169 @@
+/**
+ * Deepgram's live transcription as a dialect: audio in binary messages, and of what is heard Results that are first interim, then
+ * final. Knows no socket, no engine and no clock.
+ */
+import { type AudioFormat, type AudioReader, createAudioReader } from "../../audio/input.ts"
+import { msFromSamples } from "../../audio/pcm.ts"
+import type { FinalEvent, SpeechEvent } from "../../speech/events.ts"
+import { audioFormatOf, streamOptionsOf } from "../config.ts"
+import type { Command, Dialect, SessionFacts } from "../dialect.ts"
+import { accept, readStream } from "../reading.ts"
+import { metadataBody } from "./bodies.ts"
+import { beginningOf } from "./container.ts"
+import { createLines, errorLine } from "./lines.ts"
+import { readMessage } from "./messages.ts"
+import type { LiveWishes } from "./wishes.ts"
+
+/** Of a client that sends neither audio nor a text. Deepgram waits for 10 s, because it sells them. */
+export const IDLE_MS_MAX = 60_000
+
+const IDLE: Command = { type: "fail", code: 1011, reason: `NET-0001: no audio and no text message for ${IDLE_MS_MAX / 1000} s` }
+
+const NOTHING: readonly Command[] = []
+
+export function createLive({ config, container, endpoints, utteranceEndMs, vadEvents }: LiveWishes, provider: string): Dialect {
+  let facts: SessionFacts = { session: "", unixMs: 0, model: "" }
+  let lines = linesFor(facts)
+  const sha256 = new Bun.CryptoHasher("sha256")
+  /** Of the stream; undefined while its header is not complete. */
+  let format: AudioFormat | undefined = container ? undefined : audioFormatOf(config)
+  let header = new Uint8Array(0)
+  let reader: AudioReader | undefined
+  let refused = false
+  let heardMs = 0
+  let lastMessageMs = 0
+  /** Utterances that something was told of and that have not ended. */
+  const open = new Set<number>()
+  /** Where the last word ended after which no UtteranceEnd was told; null while somebody speaks. */
+  let lastWordEndMs: number | null = null
+
+  function linesFor({ session, model }: SessionFacts) {
+    return createLines(session, { model, provider }, config.language === "auto")
+  }
+
+  function readBytes(bytes: Uint8Array, nowMs: number): readonly Command[] | Iterator<Command> {
+    lastMessageMs = nowMs
+    if (bytes.length === 0) return finish()
+    if (refused) return NOTHING
+    sha256.update(bytes)
+    return format ? readSound(bytes, format) : readHeader(bytes)
+  }
+
+  function readHeader(bytes: Uint8Array): readonly Command[] | Iterator<Command> {
+    header = Uint8Array.from(Buffer.concat([header, bytes]))
+    const beginning = beginningOf(header)
+    if (beginning.kind === "unfinished") return NOTHING
+    header = new Uint8Array(0)
+    if (beginning.kind === "sound") {
+      format = beginning.format
+      return readSound(beginning.bytes, format)
+    }
+    refused = true
+    const { fault } = beginning
+    return [{ type: "fail", text: errorLine("DATA-0000", fault), code: 1008, reason: `DATA-0000: ${fault}` }]
+  }
+
+  function readSound(bytes: Uint8Array, format: AudioFormat): readonly Command[] | Iterator<Command> {
+    reader ??= createAudioReader(format)
+    const commands = readStream(reader, bytes, format)
+    return "next" in commands ? counted({ [Symbol.iterator]: () => commands }) : [...counted(commands)]
+  }
+
+  function* counted(commands: Iterable<Command>): Generator<Command> {
+    for (const command of commands) {
+      if (command.type === "accept") heardMs += msFromSamples(command.samples.length)
+      yield command
+    }
+    for (const text of utteranceEnd()) yield { type: "say", text }
+  }
+
+  /** In the time of the audio, so that a client that stops sending is not told of a silence that nobody heard. */
+  function utteranceEnd(): string[] {
+    if (lastWordEndMs === null || utteranceEndMs === null || open.size > 0 || heardMs < lastWordEndMs + utteranceEndMs) return []
+    const line = lines.utteranceEnd(lastWordEndMs)
+    lastWordEndMs = null
+    return [line]
+  }
+
+  function finish(): readonly Command[] {
+    const rest = reader ? accept(reader.end()) : []
+    return [...rest, { type: "finish" }]
+  }
+
+  function final(event: FinalEvent): string[] {
+    const { text, words, endMs, end, cause } = event
+    if (text !== "") lastWordEndMs = words?.at(-1)?.endMs ?? endMs
+    const line = lines.final(event, endMs, {
+      speechFinal: end && endpoints && cause === "endpoint",
+      fromFinalize: end && cause === "commit",
+    })
+    return [line, ...utteranceEnd()]
+  }
+
+  function write(event: SpeechEvent): readonly string[] {
+    const { utterance } = event
+    if (utterance !== null) {
+      if (isTerminator(event)) open.delete(utterance)
+      else open.add(utterance)
+    }
+    switch (event.type) {
+      case "speech_start":
+        return vadEvents ? [lines.speechStarted(event.atMs)] : []
+      case "partial":
+        // While words before it are owed, it would be taken for theirs.
+        return Math.min(...open) === event.utterance && event.text !== "" ? [lines.interim(event.text, event.endMs)] : []
+      case "final":
+        return final(event)
+      case "failed":
+        return [errorLine(event.code, event.message), lostLine(event.cause)]
+      case "speech_end":
+      case "cleared":
+        return []
+    }
+  }
+
+  /** A client waits for the answer to its Finalize, and for the end of what somebody said, whatever becomes of the words. */
+  function lostLine(cause: FinalEvent["cause"] | null): string {
+    const said = { text: "", confidence: null, words: null, language: null }
+    return lines.final(said, 0, { speechFinal: endpoints && cause === "endpoint", fromFinalize: cause === "commit" })
+  }
+
+  return {
+    stream: streamOptionsOf(config),
+    greet(told) {
+      facts = told
+      lines = linesFor(told)
+      return []
+    },
+    readBytes,
+    readText(text, nowMs) {
+      lastMessageMs = nowMs
+      const message = readMessage(text)
+      if (message === "Finalize") return [{ type: "commit" }]
+      return message === "CloseStream" ? finish() : NOTHING
+    },
+    write,
+    get wakeAtMs() {
+      return lastMessageMs + IDLE_MS_MAX
+    },
+    wake(nowMs) {
+      lastMessageMs = nowMs
+      return [IDLE]
+    },
+    finished({ audioMs }) {
+      const { session: requestId, unixMs, model } = facts
+      const told = { requestId, unixMs, sha256: sha256.digest("hex"), durationMs: audioMs, hearer: { model, provider } }
+      return [JSON.stringify({ type: "Metadata", ...metadataBody({ ...told, channels: format?.channels ?? config.channels }) })]
+    },
+    fail: (fault, message) => [errorLine(fault, message)],
+    closing: (fault) => (fault === "message_too_big" ? undefined : { code: 1011, reason: "NET-0000: the server cannot go on" }),
+    close() {
+      reader?.close()
+      reader = undefined
+    },
+  }
+}
+
+function isTerminator(event: SpeechEvent): boolean {
+  return event.type === "failed" || event.type === "cleared" || (event.type === "final" && event.end)
+}
