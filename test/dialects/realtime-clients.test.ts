@@ -101,7 +101,7 @@ describe("a realtime client at a server with real Whisper and a certificate", ()
   }, 60_000)
 
   test("OpenAIRealtimeWS has two turns heard by the server, in the language of the server, whatever model it names", async () => {
-    const rt = new OpenAIRealtimeWS({ model: "gpt-realtime-whisper", options }, openai)
+    const rt = new OpenAIRealtimeWS({ model: "gpt-realtime", options }, openai)
     const told = tally(rt, 2)
     await new Promise((resolve) => rt.socket.once("open", resolve))
     for (const id of ["ps_goforward", "arctic_a0009"]) for (const append of appends(withSilence(await pcm24k(id)))) rt.send(append)

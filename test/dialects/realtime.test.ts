@@ -180,6 +180,18 @@ describe("an update", () => {
     expect(dialect.stream.language).toBe(language)
   })
 
+  test.each([
+    ["gpt-realtime-whisper", null],
+    ["gpt-live-transcribe-2026", null],
+    ["gpt-4o-transcribe", expect.objectContaining({ type: "server_vad" })],
+  ])("of a client that names %s and says nothing of turns leaves them to whom it leaves them at OpenAI", (model, turnDetection) => {
+    const { send, dialect } = open()
+    expect(inputOf(send(update({ transcription: { model } }))[0]).turn_detection).toEqual(turnDetection)
+    expect(dialect.stream.endpointing === null).toBe(turnDetection === null)
+    expect(inputOf(open(`model=${model}`).created).turn_detection).toEqual(turnDetection)
+    expect(inputOf(send(update({ turn_detection: { type: "server_vad" } }))[0]).turn_detection).toMatchObject({ type: "server_vad" })
+  })
+
   test("gives keywords to the engine with the prompt", () => {
     const { send, dialect } = open()
     send(update({ transcription: { prompt: "A call.", keywords: ["Xanten", "Ghent"] } }))
@@ -340,7 +352,12 @@ describe("a commit", () => {
       expect(names(committed)).toEqual(["committed", "item.added", "item.done"])
       expect(wrote(finalEvent("Hello", { utterance, endMs: 500 }))).toMatchObject([
         { type: expect.stringContaining("delta"), delta: "Hello" },
-        { type: expect.stringContaining("completed"), transcript: "Hello", usage: { type: "duration", seconds: 0.5 } },
+        {
+          type: expect.stringContaining("completed"),
+          transcript: "Hello",
+          languages: [{ code: "en" }],
+          usage: { type: "duration", seconds: 0.5 },
+        },
       ])
       return committed.map((line) => [(line as Line).item_id ?? ((line as Line).item as Line).id, (line as Line).previous_item_id])
     })
@@ -390,7 +407,7 @@ describe("words", () => {
   test("that nobody said are a completed item with an empty transcript, and no delta", () => {
     const { append, wrote } = open()
     append(HALF_SECOND)
-    expect(wrote(finalEvent("", { cause: "endpoint" })).at(-1)).toMatchObject({ transcript: "" })
+    expect(wrote(finalEvent("", { cause: "endpoint" })).at(-1)).toMatchObject({ transcript: "", languages: [] })
     expect(names(wrote(finalEvent("", { utterance: 1 })))).toEqual(["committed", "item.added", "item.done", "completed"])
   })
 

@@ -10,6 +10,8 @@ export interface Item {
   said: string
   /** The texts of its segments that are final. */
   readonly texts: string[]
+  /** That were heard in it, ISO 639-1. */
+  readonly languages: Set<string>
   /** Where its audio begins, ms; null until that is known. */
   startMs: number | null
   committed: boolean

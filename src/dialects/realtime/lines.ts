@@ -45,7 +45,15 @@ export function createLines(session: string): Lines {
 
   return {
     line,
-    createItem: () => ({ id: `item_${root}_${items++}`, said: "", texts: [], startMs: null, committed: false, failure: undefined }),
+    createItem: () => ({
+      id: `item_${root}_${items++}`,
+      said: "",
+      texts: [],
+      languages: new Set(),
+      startMs: null,
+      committed: false,
+      failure: undefined,
+    }),
     committed(item, beta) {
       if (item.committed) return []
       item.committed = true
@@ -59,8 +67,9 @@ export function createLines(session: string): Lines {
       ]
     },
     delta,
-    final(item, { text, startMs }) {
+    final(item, { text, startMs, language }) {
       item.startMs ??= startMs
+      if (language !== null && text !== "") item.languages.add(language)
       const told = delta(item, text)
       item.texts.push(text)
       return told
@@ -71,7 +80,8 @@ export function createLines(session: string): Lines {
         return [transcription("failed", item, { error: { type: "transcription_error", code, message, param: null } })]
       }
       const seconds = Math.max(0, Math.round(endMs - (item.startMs ?? endMs))) / 1000
-      return [transcription("completed", item, { transcript: item.said, usage: { type: "duration", seconds } })]
+      const languages = [...item.languages].map((code) => ({ code }))
+      return [transcription("completed", item, { transcript: item.said, languages, usage: { type: "duration", seconds } })]
     },
   }
 }

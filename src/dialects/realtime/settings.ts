@@ -78,8 +78,8 @@ export interface Session {
   /** Null: nothing said, or taken back; the server's own model and language then. */
   readonly transcription: Transcription | null
   readonly noiseReduction: z.output<typeof NoiseReduction> | null
-  /** Null: only a commit ends an utterance. */
-  readonly turnDetection: TurnDetection | null
+  /** Null: only a commit ends an utterance. Undefined: nothing said, and it depends on the model (turnDetectionOf). */
+  readonly turnDetection: TurnDetection | null | undefined
   /** Of a client that names none. */
   readonly language: Language
 }
@@ -95,7 +95,7 @@ export interface Fault {
 
 /** `transcription` is what the URL says. */
 export function newSession(language: Language, transcription: Transcription | null): Updated {
-  return checked({ format: BETA_FORMATS.pcm16, transcription, noiseReduction: null, turnDetection: { type: "server_vad" }, language })
+  return checked({ format: BETA_FORMATS.pcm16, transcription, noiseReduction: null, turnDetection: undefined, language })
 }
 
 /** `session` with what is in `given`, all of it or nothing: what is absent there stays, null takes back. */
@@ -119,8 +119,16 @@ export function updatedSession(session: Session, given: unknown): Updated {
   })
 }
 
-function changed<Value extends object>(before: Value | null, said: Value | null | undefined): Value | null {
+function changed<Value extends object, Unsaid>(before: Value | Unsaid, said: Value | null | undefined): Value | Unsaid | null {
   return said === undefined ? before : said && { ...before, ...said }
+}
+
+/** Names of models for which OpenAI hears no ends: whoever names one and says nothing of turns, as LiveKit does, commits by itself. */
+const COMMITTED_BY_CLIENTS = /^gpt-(realtime-whisper|live-transcribe)/
+
+export function turnDetectionOf({ turnDetection, transcription }: Session): TurnDetection | null {
+  if (turnDetection !== undefined) return turnDetection
+  return COMMITTED_BY_CLIENTS.test(transcription?.model ?? "") ? null : { type: "server_vad" }
 }
 
 function checked(session: Session): Updated {
@@ -133,7 +141,9 @@ function checked(session: Session): Updated {
 const LANGUAGE_FAULT = `language must be ${CONFIG_VALUES.language}`
 
 /** What it means to the rest of the house; undefined if the language is none. */
-function configOf({ format, transcription, turnDetection, language }: Session): Config | undefined {
+function configOf(session: Session): Config | undefined {
+  const { format, transcription, language } = session
+  const turnDetection = turnDetectionOf(session)
   const { threshold, prefix_padding_ms, silence_duration_ms } = timesOf(turnDetection)
   const config: Config = {
     ...DEFAULT_CONFIG,

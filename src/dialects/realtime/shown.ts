@@ -1,7 +1,7 @@
 /**
  * A session as its client reads it: in the words of today's wire (GA), or of the older one (beta). Pure.
  */
-import { type Session, timesOf } from "./settings.ts"
+import { type Session, timesOf, turnDetectionOf } from "./settings.ts"
 
 /** What both wires say of a session. */
 export interface Shown {
@@ -47,7 +47,8 @@ export function showBeta(session: Session, { id, expiresAt, model }: Shown) {
   }
 }
 
-function showTurnDetection({ turnDetection }: Session) {
+function showTurnDetection(session: Session) {
+  const turnDetection = turnDetectionOf(session)
   if (turnDetection?.type === "semantic_vad") return { type: turnDetection.type, eagerness: turnDetection.eagerness ?? "auto" }
   return turnDetection && { type: turnDetection.type, ...timesOf(turnDetection) }
 }
