@@ -27,7 +27,8 @@ const COMPOSITION = ["main.ts", "settings.ts", "commands/", "engines/index.ts"]
 const ONNX_CHILDREN = ["engines/whisper/child.ts", "speech/vad/child.ts"]
 const CHILDREN = [...ONNX_CHILDREN, "audio/decoding/child.ts"]
 /** Nor may the server decode what strangers send. */
-const DECODERS = /(?:from|import|require)\s*\(?\s*"(?:mediabunny|mpg123-decoder|opus-decoder|@humansignal\/|@wasm-audio-decoders\/)/
+const DECODERS =
+  /(?:from|import|require)\s*\(?\s*"(?:codec-parser|mediabunny|mpg123-decoder|opus-decoder|@humansignal\/|@wasm-audio-decoders\/)/
 const ONNX_RUNTIME = /(?:from|import|require)\s*\(?\s*"(?:@huggingface\/transformers|onnxruntime-)/
 
 interface Arrow {

@@ -9,8 +9,8 @@ import type { Codec } from "./codecs.ts"
 import type { Sound } from "./sound.ts"
 import { OTHER_KIND, UnreadableRecording } from "./unreadable.ts"
 
-/** What one short file holds, at most 33 s: it is held as samples, too. */
-const FILE_PACKETS = 256
+/** What one short file holds: damage costs all of it, at most 8 s. */
+const FILE_PACKETS = 64
 
 /** A packet sounds right when the one before it was heard, and its high tones when two were. */
 const WARM_PACKETS = 2

@@ -23,7 +23,7 @@ export async function openCodec(track: InputAudioTrack, mixed: boolean): Promise
   if (name !== "aac" && name !== "opus") throw new UnreadableRecording(OTHER_KIND)
   const config = await track.getDecoderConfig()
   if (config === null) throw new UnreadableRecording(DAMAGED)
-  return name === "aac" ? openAac(config, mixed) : openOpus(config)
+  return name === "aac" ? openAac(config, mixed) : openOpus(config.description)
 }
 
 async function openMp3(channels: number): Promise<Codec> {

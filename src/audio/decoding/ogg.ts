@@ -4,8 +4,9 @@
  */
 import { FLACDecoder } from "@wasm-audio-decoders/flac"
 import { OggVorbisDecoder } from "@wasm-audio-decoders/ogg-vorbis"
+import CodecParser, { type OggPage } from "codec-parser"
+import { openOpus } from "./opus.ts"
 import type { Sound, Take } from "./sound.ts"
-import { readOggTrack } from "./tracks.ts"
 import { OTHER_KIND, UnreadableRecording } from "./unreadable.ts"
 
 /** What a few bytes of silence unpack to has to fit into memory: at most 4 s of it a byte. */
@@ -23,7 +24,7 @@ export async function* readOgg(take: Take): AsyncGenerator<Sound, void> {
 }
 
 function readerOf({ codec, take }: Link): AsyncGenerator<Sound, void> {
-  if (codec === "opus") return readOggTrack(take)
+  if (codec === "opus") return readOpus(take)
   if (codec === "vorbis") return readBy(new OggVorbisDecoder(), take)
   if (codec === "flac") return readBy(new FLACDecoder(), take)
   throw new UnreadableRecording(OTHER_KIND)
@@ -32,16 +33,41 @@ function readerOf({ codec, take }: Link): AsyncGenerator<Sound, void> {
 async function* readBy(decoder: FLACDecoder | OggVorbisDecoder, take: Take): AsyncGenerator<Sound, void> {
   await decoder.ready
   try {
-    for (let bytes = take(); bytes !== null; bytes = take())
-      for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
-        const sound = soundOf(await decoder.decode(bytes.subarray(at, at + SLICE_BYTES)))
-        if (sound) yield sound
-      }
+    for (const slice of slicesOf(take)) {
+      const sound = soundOf(await decoder.decode(slice))
+      if (sound) yield sound
+    }
     const last = soundOf(await decoder.flush())
     if (last) yield last
   } finally {
     decoder.free()
   }
+}
+
+async function* readOpus(take: Take): AsyncGenerator<Sound, void> {
+  const parser = new CodecParser<OggPage>("audio/ogg", { enableFrameCRC32: false })
+  let opus: Awaited<ReturnType<typeof openOpus>> | undefined
+  try {
+    for (const page of pagesOf(parser, take)) {
+      for (const { header, data } of page.codecFrames) {
+        opus ??= await openOpus("preSkip" in header ? header.data : undefined)
+        const sound = opus.decode({ data })
+        if (sound) yield sound
+      }
+    }
+  } finally {
+    opus?.free()
+  }
+}
+
+function* pagesOf(parser: CodecParser<OggPage>, take: Take): Generator<OggPage, void> {
+  for (const slice of slicesOf(take)) yield* Iterator.from(parser.parseChunk(slice))
+  yield* Iterator.from(parser.flush())
+}
+
+function* slicesOf(take: Take): Generator<Uint8Array, void> {
+  for (let bytes = take(); bytes !== null; bytes = take())
+    for (let at = 0; at < bytes.length; at += SLICE_BYTES) yield bytes.subarray(at, at + SLICE_BYTES)
 }
 
 function soundOf(decoded: { channelData: Float32Array[]; samplesDecoded: number; sampleRate: number }): Sound | null {

@@ -1,7 +1,7 @@
 /** Packets of Opus → sound, by libopus as WebAssembly. Knows no container. */
 import { OpusDecoder } from "opus-decoder"
 import { SAMPLE_RATE_HZ } from "../pcm.ts"
-import type { Codec } from "./codecs.ts"
+import type { Sound } from "./sound.ts"
 import { DAMAGED, UnreadableRecording } from "./unreadable.ts"
 
 /** Where the header of RFC 7845 keeps what. */
@@ -12,8 +12,8 @@ const FAMILY_AT = 18
 
 const RATE_HZ = 48_000
 
-/** Rejects with UnreadableRecording. */
-export async function openOpus({ description }: AudioDecoderConfig): Promise<Codec> {
+/** `description`: that header. Rejects with UnreadableRecording. */
+export async function openOpus(description: AudioDecoderConfig["description"]) {
   const header = headerOf(description)
   const channels = header[CHANNELS_AT] ?? 1
   const mapped = header[FAMILY_AT] !== 0
@@ -31,7 +31,8 @@ export async function openOpus({ description }: AudioDecoderConfig): Promise<Cod
   })
   await decoder.ready
   return {
-    decode({ data }) {
+    /** Null: nothing in this packet can be heard. */
+    decode({ data }: { readonly data: Uint8Array }): Sound | null {
       const { channelData, samplesDecoded } = decoder.decodeFrame(data)
       return samplesDecoded > 0 ? { channels: channelData, rateHz: SAMPLE_RATE_HZ } : null
     },

@@ -1,5 +1,5 @@
 /**
- * Files whose sound lies in packets (MP4, QuickTime, WebM, Matroska, MP3, ADTS, Ogg with Opus) → sound: the first audio track.
+ * Files whose sound lies in packets (MP4, QuickTime, WebM, Matroska, MP3, ADTS) → sound: the first audio track.
  * The packets are found by Mediabunny, which never decodes here. Knows no codec.
  */
 import {
@@ -8,11 +8,9 @@ import {
   EncodedPacketSink,
   Input,
   type InputAudioTrack,
-  type InputFormat,
   MATROSKA,
   MP3,
   MP4,
-  OGG,
   QTFF,
   ReadableStreamSource,
   WEBM,
@@ -24,13 +22,10 @@ import { UNKNOWN, UnreadableRecording } from "./unreadable.ts"
 /** Sound and picture lie side by side, some seconds at a time. */
 const LOOK_BACK_BYTES = 16 * 1024 * 1024
 
-/** Each looks at the bytes in turn, and some far ahead. */
 const FORMATS = [MP4, QTFF, WEBM, MATROSKA, ADTS, MP3]
 
-export const readOggTrack = (take: Take): AsyncGenerator<Sound, void> => readTrack(take, false, [OGG])
-
-export async function* readTrack(bytes: Take | Uint8Array, mixed: boolean, formats: InputFormat[] = FORMATS): AsyncGenerator<Sound, void> {
-  using input = new Input({ formats, source: sourceOf(bytes) })
+export async function* readTrack(bytes: Take | Uint8Array, mixed: boolean): AsyncGenerator<Sound, void> {
+  using input = new Input({ formats: FORMATS, source: sourceOf(bytes) })
   const track = await firstTrack(input)
   const codec = await openCodec(track, mixed)
   try {
