@@ -112,12 +112,42 @@ describe("the end of an utterance", () => {
     wrote(start(0))
     wrote(final("", { endMs: 500 }))
     expect([...said(SECOND), ...said(SECOND)]).toEqual([])
-    wrote(start(1))
+    wrote(start(1, 1500))
     wrote(final("one", { utterance: 1, endMs: 2000 }))
-    wrote(start(2))
+    wrote(start(2, 2200))
     expect([...said(SECOND), ...said(SECOND)]).toEqual([])
     wrote(final("two", { utterance: 2, endMs: 3500 }))
     expect(said(SECOND)).toMatchObject([{ type: "UtteranceEnd", last_word_end: 3.5 }])
+  })
+
+  test("is told by where speech begins again, if all the audio came at once", () => {
+    const { said, wrote } = open(QUERY)
+    wrote(start(0))
+    said(audio(0, 160_000))
+    wrote(start(1, 1500))
+    expect(wrote(final("one", { endMs: 900 })).map(({ type }) => type)).toEqual(["Results"])
+    wrote(start(2, 4000))
+    expect(wrote(final("two", { utterance: 1, endMs: 2000 })).map(({ type }) => type)).toEqual(["Results", "UtteranceEnd"])
+  })
+
+  test("is told after a Finalize too, once there is silence", () => {
+    const { said, wrote } = open()
+    wrote(start(0))
+    said(SECOND)
+    expect(wrote(final("one", { cause: "commit", endMs: 1000 }))).toMatchObject([{ from_finalize: true, speech_final: false }])
+    const [line, ...others] = said(SECOND)
+    expect(line).toMatchObject({ is_final: true, speech_final: true, from_finalize: false, start: 1, duration: 0 })
+    expect([...others, ...said(SECOND)]).toEqual([])
+  })
+
+  test("is not told after a Finalize while the speaker goes on, nor if nobody spoke", () => {
+    const { said, wrote } = open()
+    wrote(final("", { cause: "commit" }))
+    expect(said(SECOND)).toEqual([])
+    wrote(start(1))
+    wrote(final("one", { utterance: 1, cause: "commit", endMs: 1000 }))
+    expect(wrote(start(2, 1000))).toEqual([])
+    expect(said(SECOND)).toEqual([])
   })
 
   test("is not told without interim results, which it needs", () => {

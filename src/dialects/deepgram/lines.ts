@@ -3,7 +3,6 @@
  * results tile them. Knows no audio and no client.
  */
 import type { FinalEvent } from "../../speech/events.ts"
-import type { Word } from "../../speech/transcript.ts"
 import { type Hearer, modelInfo, modelUuid, rounded, seconds, wordBody } from "./bodies.ts"
 
 /** Channels are mixed before they are heard, so there is one: the first of one. */
@@ -16,6 +15,8 @@ export interface ResultsFlags {
 
 /** What is understood of a stretch. */
 type Said = Pick<FinalEvent, "text" | "confidence" | "words" | "language">
+
+export const NO_WORDS: Said = { text: "", confidence: null, words: null, language: null }
 
 export interface Lines {
   /** Words that the next of these, or the final, replaces. */
@@ -49,7 +50,7 @@ export function createLines(requestId: string, hearer: Hearer, detects: boolean)
   }
 
   return {
-    interim: (text, endMs) => results(unsure(text), endMs, { is_final: false, speech_final: false, from_finalize: false }),
+    interim: (text, endMs) => results({ ...NO_WORDS, text }, endMs, { is_final: false, speech_final: false, from_finalize: false }),
     final(said, endMs, { speechFinal, fromFinalize }) {
       const line = results(said, endMs, { is_final: true, speech_final: speechFinal, from_finalize: fromFinalize })
       settledMs = Math.max(settledMs, endMs)
@@ -58,11 +59,6 @@ export function createLines(requestId: string, hearer: Hearer, detects: boolean)
     speechStarted: (atMs) => JSON.stringify({ type: "SpeechStarted", channel: CHANNEL, timestamp: seconds(atMs) }),
     utteranceEnd: (lastWordEndMs) => JSON.stringify({ type: "UtteranceEnd", channel: CHANNEL, last_word_end: seconds(lastWordEndMs) }),
   }
-}
-
-/** Nothing but the text is known of it. */
-function unsure(text: string): Said {
-  return { text, confidence: null, words: null as readonly Word[] | null, language: null }
 }
 
 /** Something went wrong; the newer clients pass it on as it is. */

@@ -4,14 +4,15 @@
  */
 import { type AudioFormat, type AudioReader, createAudioReader } from "../../audio/input.ts"
 import { msFromSamples } from "../../audio/pcm.ts"
-import type { FinalEvent, SpeechEvent } from "../../speech/events.ts"
+import type { FailedEvent, FinalEvent, SpeechEvent } from "../../speech/events.ts"
 import { audioFormatOf, streamOptionsOf } from "../config.ts"
 import type { Command, Dialect, SessionFacts } from "../dialect.ts"
 import { accept, readStream } from "../reading.ts"
 import { metadataBody } from "./bodies.ts"
 import { beginningOf } from "./container.ts"
-import { createLines, errorLine } from "./lines.ts"
+import { createLines, errorLine, NO_WORDS } from "./lines.ts"
 import { readMessage } from "./messages.ts"
+import { createSilences } from "./silences.ts"
 import type { LiveWishes } from "./wishes.ts"
 
 /** Of a client that sends neither audio nor a text. Deepgram waits for 10 s, because it sells them. */
@@ -30,12 +31,8 @@ export function createLive({ config, container, endpoints, utteranceEndMs, vadEv
   let header = new Uint8Array(0)
   let reader: AudioReader | undefined
   let refused = false
-  let heardMs = 0
   let lastMessageMs = 0
-  /** Utterances that something was told of and that have not ended. */
-  const open = new Set<number>()
-  /** Where the last word ended after which no UtteranceEnd was told; null while somebody speaks. */
-  let lastWordEndMs: number | null = null
+  const silences = createSilences({ endpointMs: endpoints ? config.silence_ms : null, utteranceEndMs })
 
   function linesFor({ session, model }: SessionFacts) {
     return createLines(session, { model, provider }, config.language === "auto")
@@ -71,18 +68,17 @@ export function createLive({ config, container, endpoints, utteranceEndMs, vadEv
 
   function* counted(commands: Iterable<Command>): Generator<Command> {
     for (const command of commands) {
-      if (command.type === "accept") heardMs += msFromSamples(command.samples.length)
+      if (command.type === "accept") silences.hear(msFromSamples(command.samples.length))
       yield command
     }
-    for (const text of utteranceEnd()) yield { type: "say", text }
+    for (const text of silence()) yield { type: "say", text }
   }
 
-  /** In the time of the audio, so that a client that stops sending is not told of a silence that nobody heard. */
-  function utteranceEnd(): string[] {
-    if (lastWordEndMs === null || utteranceEndMs === null || open.size > 0 || heardMs < lastWordEndMs + utteranceEndMs) return []
-    const line = lines.utteranceEnd(lastWordEndMs)
-    lastWordEndMs = null
-    return [line]
+  function silence(): string[] {
+    return silences.due().map((told) => {
+      if (told.type === "utterance_end") return lines.utteranceEnd(told.lastWordEndMs)
+      return lines.final(NO_WORDS, 0, { speechFinal: true, fromFinalize: false })
+    })
   }
 
   function finish(): readonly Command[] {
@@ -90,31 +86,27 @@ export function createLive({ config, container, endpoints, utteranceEndMs, vadEv
     return [...rest, { type: "finish" }]
   }
 
-  function final(event: FinalEvent): string[] {
-    const { text, words, endMs, end, cause } = event
-    if (text !== "") lastWordEndMs = words?.at(-1)?.endMs ?? endMs
-    const line = lines.final(event, endMs, {
-      speechFinal: end && endpoints && cause === "endpoint",
-      fromFinalize: end && cause === "commit",
-    })
-    return [line, ...utteranceEnd()]
+  function final(event: FinalEvent): string {
+    const { utterance, text, words, endMs, end, cause } = event
+    if (text !== "") silences.awaitUtteranceEnd(words?.at(-1)?.endMs ?? endMs)
+    if (!end) silences.begin(utterance, event.startMs)
+    else if (silences.end(utterance) && cause !== "endpoint") silences.awaitEndpoint(endMs)
+    return lines.final(event, endMs, { speechFinal: end && endpoints && cause === "endpoint", fromFinalize: end && cause === "commit" })
   }
 
   function write(event: SpeechEvent): readonly string[] {
-    const { utterance } = event
-    if (utterance !== null) {
-      if (isTerminator(event)) open.delete(utterance)
-      else open.add(utterance)
-    }
     switch (event.type) {
       case "speech_start":
-        return vadEvents ? [lines.speechStarted(event.atMs)] : []
+        silences.begin(event.utterance, event.atMs)
+        return [...silence(), ...(vadEvents ? [lines.speechStarted(event.atMs)] : [])]
       case "partial":
+        silences.begin(event.utterance, event.startMs)
         // While words before it are owed, it would be taken for theirs.
-        return Math.min(...open) === event.utterance && event.text !== "" ? [lines.interim(event.text, event.endMs)] : []
+        return silences.isNext(event.utterance) && event.text !== "" ? [lines.interim(event.text, event.endMs)] : []
       case "final":
-        return final(event)
+        return [final(event), ...silence()]
       case "failed":
+        silences.end(event.utterance)
         return [errorLine(event.code, event.message), lostLine(event.cause)]
       case "speech_end":
       case "cleared":
@@ -123,9 +115,8 @@ export function createLive({ config, container, endpoints, utteranceEndMs, vadEv
   }
 
   /** A client waits for the answer to its Finalize, and for the end of what somebody said, whatever becomes of the words. */
-  function lostLine(cause: FinalEvent["cause"] | null): string {
-    const said = { text: "", confidence: null, words: null, language: null }
-    return lines.final(said, 0, { speechFinal: endpoints && cause === "endpoint", fromFinalize: cause === "commit" })
+  function lostLine(cause: FailedEvent["cause"]): string {
+    return lines.final(NO_WORDS, 0, { speechFinal: endpoints && cause === "endpoint", fromFinalize: cause === "commit" })
   }
 
   return {
@@ -162,8 +153,4 @@ export function createLive({ config, container, endpoints, utteranceEndMs, vadEv
       reader = undefined
     },
   }
-}
-
-function isTerminator(event: SpeechEvent): boolean {
-  return event.type === "failed" || event.type === "cleared" || (event.type === "final" && event.end)
 }
