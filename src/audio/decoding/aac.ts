@@ -12,7 +12,7 @@ import { OTHER_KIND, UnreadableRecording } from "./unreadable.ts"
 /** What one short file holds: damage costs all of it, at most 8 s. */
 const FILE_PACKETS = 64
 
-/** A packet sounds right when the one before it was heard, and its high tones when two were. */
+/** The first packet of a file is left out, and the second sounds wrong, since what came before it is not known. */
 const WARM_PACKETS = 2
 
 /** Low complexity, also of high efficiency, whose packets hold one of low complexity. */
@@ -27,8 +27,7 @@ export async function openAac(config: AudioDecoderConfig, mixed: boolean): Promi
   let ffmpeg: unknown
 
   async function decodeFile(): Promise<Sound | null> {
-    // The last packet of a file is left out: it is there twice.
-    const file = await fileOf([...packets, ...packets.slice(-1)], config)
+    const file = await fileOf(packets, config)
     const decoder = ffmpeg === undefined ? await getAudioDecoder(wasmUrl, file) : new AudioDecoder(ffmpeg, file)
     try {
       // Loaded once: each module would be compiled, and grow fast, anew.
@@ -37,7 +36,7 @@ export async function openAac(config: AudioDecoderConfig, mixed: boolean): Promi
       const samples = decoder.decodeAudioData(0, -1, { multiChannel: !mixed })
       const channels = planes(samples, mixed ? 1 : decoder.channelCount)
       const frames = channels[0]?.length ?? 0
-      const warmFrames = Math.round((frames * warmPackets) / packets.length)
+      const warmFrames = warmPackets === 0 ? 0 : Math.round((frames * (warmPackets - 1)) / (packets.length - 1))
       if (frames <= warmFrames) return null
       return { channels: channels.map((samples) => samples.subarray(warmFrames)), rateHz: decoder.sampleRate }
     } finally {

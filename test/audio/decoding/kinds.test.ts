@@ -70,13 +70,15 @@ describe("a recording is known by its bytes and gives its speech", () => {
 
   test("AAC of minutes, of which some seconds at a time are decoded, has no seam", async () => {
     const once = await recording("speech.aac")
-    const packets = (await decodeAll(decoder, once)).length / 1024
-    const times = 40
+    // Its first packet is only there to be left out.
+    const packets = (await decodeAll(decoder, once)).length / 1024 + 1
+    const times = 14
     const heard = await decodeAll(decoder, Buffer.concat(Array.from({ length: times }, () => once)))
-    expect(heard.length).toBe(packets * times * 1024)
-    for (const at of [0, 13, 14, 26, 27, 39]) {
+    expect(heard.length).toBe((packets * times - 1) * 1024)
+    // Where one ends and the next begins.
+    for (const at of [3, 6, 9, 13]) {
       const start = at * packets * 1024
-      expect(likeness(heard.subarray(start, start + packets * 1024), speech)).toBeGreaterThan(0.9)
+      expect(likeness(heard.subarray(start, start + packets * 1024), speech)).toBeGreaterThan(0.95)
     }
   })
 
