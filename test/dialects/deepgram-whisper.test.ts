@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { join } from "node:path"
+import { wavFromSamples } from "../../src/audio/wav.ts"
 import { words } from "../support/clips.ts"
 import { alternative, clientOf, connectLive, type Line, transcript } from "../support/deepgram-client.ts"
 import { type RunningProgram, startProgram } from "../support/program.ts"
@@ -46,4 +47,18 @@ test("Whisper's words of a recording are sentences with their times", async () =
   expect(words(sentence?.text ?? "")).toMatch(/^and mr/)
   expect(words(answer.results.utterances?.map(({ transcript }) => transcript).join(" ") ?? "")).toBe(SENTENCE)
   expect(answer.metadata.duration).toBeWithin(5, 12)
+}, 60_000)
+
+test("Whisper hears each channel of a recording by itself, as many as there are", async () => {
+  const mono = new Int16Array((await AUSTEN.arrayBuffer()).slice(44))
+  const stereo = new Int16Array(2 * mono.length)
+  for (const [index, sample] of mono.entries()) stereo[2 * index + 1] = sample
+  const wav = wavFromSamples(stereo)
+  const header = new DataView(wav.buffer)
+  header.setUint16(22, 2, true)
+  header.setUint16(32, 4, true)
+  const answer = await clientOf(url).listen.v1.media.transcribeFile(wav, { model: "nova-3", multichannel: true, language: "en" })
+  if (!("results" in answer)) throw new Error("no results")
+  expect(answer.metadata.channels).toBe(2)
+  expect(answer.results.channels.map(({ alternatives }) => words(alternatives?.[0]?.transcript ?? ""))).toEqual(["", SENTENCE])
 }, 60_000)

@@ -203,7 +203,7 @@ describe("a client that says nothing", () => {
     expect(dialect.wake?.(5000 + IDLE_MS_MAX)).toMatchObject([{ type: "fail", code: 1011, reason: expect.stringMatching(/^NET-0001/) }])
   })
 
-  test.each(["no JSON", "{}", '{"type":"Configure"}', "[1]"])("that makes sense (%s) is not answered", (text) => {
+  test.each(["no JSON", "null", "{}", '{"type":"Configure"}', "[1]"])("that makes sense (%s) is not answered", (text) => {
     expect(open().dialect.readText(text, 0)).toEqual([])
   })
 })
