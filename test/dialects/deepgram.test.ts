@@ -128,7 +128,7 @@ describe("a live stream of Deepgram's client", () => {
       model_info: expect.any(Object),
     })
     expect((await live.closed).code).toBe(1000)
-    expect(live.opens).toBe(1)
+    expect(live.connection.socket.retryCount).toBe(0)
     expect(live.received.map(({ type }) => type)).toEqual(["Results", "Metadata"])
   })
 
@@ -153,11 +153,30 @@ describe("a live stream of Deepgram's client", () => {
     raw.destroy()
   })
 
+  test("that breaks off otherwise is dialled again, as its client has it", async () => {
+    const { url, engine } = startForDeepgram()
+    const live = await connectLive(url)
+    live.finalize()
+    await live.next()
+    engine.breakStreams()
+    expect(await live.closed).toEqual({ code: 1011, reason: "NET-0000: the server cannot go on" })
+    expect(live.connection.socket.retryCount).toBe(1)
+    live.connection.close()
+  })
+
+  test("of a page comes with its key among the subprotocols, which are answered", async () => {
+    const { url } = startForDeepgram()
+    const raw = await connectRaw(socketUrl(url, "", "/v1/listen"), { "sec-websocket-protocol": "token, of-nobody" })
+    expect([raw.status, raw.headers.get("sec-websocket-protocol")]).toEqual([101, "token"])
+    raw.destroy()
+  })
+
   test.each([
     ["encoding=opus&sample_rate=48000", "encoding must be one of linear16, linear32, mulaw, alaw, or left out for a WAV stream"],
     ["encoding=linear16", "sample_rate is required with encoding"],
     ["encoding=linear16&sample_rate=22050", "sample_rate must be 8000, 16000, 24000, 44100 or 48000"],
     ["encoding=linear16&sample_rate=16000&channels=2&multichannel=true", "live streams are heard as one channel"],
+    ["multichannel=true", "live streams are heard as one channel"],
     ["callback=http://10.0.0.1", "this server calls nobody back"],
     ["utterance_end_ms=500", "utterance_end_ms must be a whole number of ms, at least 1000"],
     ["interim_results=perhaps", "interim_results must be true or false"],

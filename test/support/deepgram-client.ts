@@ -19,10 +19,6 @@ export interface LiveClient {
   /** Resolves with the next message, whether it came before or after the call. */
   next(): Promise<Line>
   readonly received: readonly Line[]
-  /** Codes of all closes so far. */
-  readonly closes: readonly number[]
-  /** How often it opened. */
-  readonly opens: number
   /** Resolves with the code and reason of the first close. */
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>
 }
@@ -33,14 +29,9 @@ export const PCM: Query = { model: "nova-3", encoding: "linear16", sample_rate: 
 export async function connectLive(url: URL, query: Partial<Query> = PCM): Promise<LiveClient> {
   const connection = await clientOf(url).listen.v1.connect({ model: "nova-3", ...query })
   const received: Line[] = []
-  const closes: number[] = []
   const closed = Promise.withResolvers<{ code: number; reason: string }>()
   let waiters: (() => void)[] = []
   let asked = 0
-  let opens = 0
-  connection.on("open", () => {
-    opens++
-  })
   connection.on("message", (message) => {
     received.push(message as unknown as Line)
     const woken = waiters
@@ -48,10 +39,7 @@ export async function connectLive(url: URL, query: Partial<Query> = PCM): Promis
     for (const wake of woken) wake()
   })
   connection.on("error", () => {})
-  connection.on("close", ({ code, reason }) => {
-    closes.push(code)
-    closed.resolve({ code, reason })
-  })
+  connection.on("close", ({ code, reason }) => closed.resolve({ code, reason }))
   connection.connect()
   await connection.waitForOpen()
   return {
@@ -66,10 +54,6 @@ export async function connectLive(url: URL, query: Partial<Query> = PCM): Promis
       return received[index]!
     },
     received,
-    closes,
-    get opens() {
-      return opens
-    },
     closed: closed.promise,
   }
 }

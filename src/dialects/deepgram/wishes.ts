@@ -52,7 +52,8 @@ export function readLive(query: URLSearchParams, fallback: Language): LiveWishes
   const encoding = said(query, "encoding")
   const config = configOf(query, fallback, encoding === undefined ? undefined : formatOf(query, encoding))
   // One stream is heard for each client: to mix the speakers in silence would be no answer.
-  if (flag(query, "multichannel") && config.channels > 1) throw wrong("multichannel", "live streams are heard as one channel")
+  if (flag(query, "multichannel") && (encoding === undefined || config.channels > 1))
+    throw wrong("multichannel", "live streams are heard as one channel")
   const interim = flag(query, "interim_results")
   const endMs = whole(query, "utterance_end_ms", UTTERANCE_END_MS_MIN)
   const endpointing = said(query, "endpointing")
