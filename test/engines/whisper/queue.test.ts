@@ -85,7 +85,10 @@ describe("a batch", () => {
 
   test("is a minute at most if each piece were as long as the longest", () => {
     const { take } = queueOf(item("a", { seconds: 2 }), item("b", { seconds: 21 }), item("c", { seconds: 2 }), item("d", { seconds: 20 }))
-    expect([take(1, 9), take(1, 9)]).toEqual([["a", "b"], ["c", "d"]])
+    expect([take(1, 9), take(1, 9)]).toEqual([
+      ["a", "b"],
+      ["c", "d"],
+    ])
   })
 
   test("holds pieces of one urgency only", () => {
