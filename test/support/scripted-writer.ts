@@ -8,6 +8,7 @@ import { END } from "./scripted-whisper.ts"
 
 /** What was asked of a writer. */
 export interface Asked extends WriteOptions {
+  /** Empty where the text was over. */
   readonly texts: readonly (readonly number[])[]
 }
 
@@ -61,16 +62,18 @@ export function scriptedWriters(script: WriterScript): ScriptedWriters {
     const first = utterances
     utterances += frames.length
     open++
-    let last: string[] | undefined
+    let last: (string | null)[] | undefined
     let begin: string | undefined
 
-    function hold(texts: readonly (readonly number[])[]) {
+    function hold(texts: readonly (readonly number[] | null)[]) {
+      const live = texts.filter((text) => text !== null)
       if (texts.length !== frames.length) throw new Error(`${texts.length} texts for ${frames.length} utterances`)
-      if (new Set(texts.map(({ length }) => length)).size !== 1) throw new Error("texts of several lengths")
-      const told = texts.map((text) => text.join())
+      if (new Set(live.map(({ length }) => length)).size !== 1) throw new Error("texts of several lengths")
+      const told = texts.map((text) => text?.join() ?? null)
       begin ??= told.join(";")
-      if (last && told.join(";") !== begin && !last.every((text, i) => told[i]?.startsWith(text)))
-        throw new Error("a text that does not go on")
+      const goesOn = (text: string | null, i: number) => text === null || !last || text.startsWith(last[i] ?? "over")
+      if (told.join(";") !== begin && !told.every(goesOn)) throw new Error("a text that does not go on")
+      if (live.some((text) => text.includes(END))) throw new Error("a text that is over")
       last = told
     }
 
@@ -100,11 +103,13 @@ export function scriptedWriters(script: WriterScript): ScriptedWriters {
         hold(texts)
         if (options.most < 1) throw new Error("nothing to write")
         if (options.draft && texts.length > 1) throw new Error("a draft in a batch")
-        asked.push({ ...options, texts: texts.map((text) => [...text]) })
-        const written = texts.map((text, index) => write(text, index, options))
+        asked.push({ ...options, texts: texts.map((text) => [...(text ?? [])]) })
+        const nothing: Written = { tokens: [], logprobs: [], noSpeechProb: 0, attention: null }
+        const written = texts.map((text, index) => (text === null ? nothing : write(text, index, options)))
         const longest = Math.max(...written.map(({ tokens }) => tokens.length))
         // Behind an end stands anything.
-        return written.map((one) => ({ ...one, tokens: [...one.tokens, ...Array(longest - one.tokens.length).fill(7)] }))
+        const filled = (one: Written) => ({ ...one, tokens: [...one.tokens, ...Array(longest - one.tokens.length).fill(7)] })
+        return written.map((one) => (one === nothing ? one : filled(one)))
       },
       close() {
         open--

@@ -15,7 +15,7 @@ import type { ModelSource, Recogniser } from "./recogniser.ts"
  * collection takes 15 ms that the next piece should not wait for. Under load, at least every `COLLECT_EVERY_JOBS`.
  */
 const COLLECT_AFTER_IDLE_MS = 50
-const COLLECT_EVERY_JOBS = 8
+const COLLECT_EVERY_JOBS = 32
 /** How much freed memory stays for the next job: about what five seconds of sound need. The system takes 10 ms to give it again. */
 const KEEP_BYTES = 32 * 1024 * 1024
 /**

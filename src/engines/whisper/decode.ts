@@ -76,7 +76,7 @@ export async function decode(options: DecodeOptions, onEnd: (index: number, outc
   }
   const write = (allowed: Pick<Parameters<TextWriter["write"]>[1], "bannedFirst" | "banned" | "most" | "draft">) =>
     writer.write(
-      texts.map(({ all }) => all),
+      texts.map(({ all, ended }) => (ended ? null : all)),
       { ...allowed, start: rows[0]?.prompt.length ?? 0, temperature, attention },
     )
 
@@ -106,7 +106,7 @@ export async function decode(options: DecodeOptions, onEnd: (index: number, outc
 interface Text {
   readonly row: Row
   readonly draft: Draft
-  /** What the writer goes on from: prompt and text, of a row that ended also what came behind its end. */
+  /** What the writer goes on from: prompt and text. */
   readonly all: number[]
   readonly tokens: number[]
   readonly logprobs: (number | null)[]
@@ -159,9 +159,9 @@ function draftFor({ draft, tokens }: Text): readonly number[] | undefined {
 
 /** Why the text ends, or null if it goes on. */
 function take(text: Text, written: Written, endOfText: number): Stop | null {
+  if (text.ended) return null
   const { draft, all, tokens, logprobs, attention } = text
   all.push(...written.tokens)
-  if (text.ended) return null
   text.noSpeechProb ??= written.noSpeechProb
   for (const [i, token] of written.tokens.entries()) {
     const isForced = tokens.length < draft.fixed && token !== draft.tokens[tokens.length]

@@ -7,6 +7,7 @@ import { resolve } from "node:path"
 import { z } from "zod"
 import { EngineError } from "../engine.ts"
 import { createDetokenizer } from "./detokenizer.ts"
+import { inlineWeights } from "./inline-weights.ts"
 import type { OrtSession, TensorMaker } from "./ort.ts"
 import { type WhisperSessions, whisperConfig, wrapSessions } from "./sessions.ts"
 import { createTokenizer, type Tokenizer } from "./tokenizer.ts"
@@ -164,9 +165,14 @@ async function readText(source: ModelSource, file: string): Promise<string> {
 function memoryCache(files: ReadonlyMap<string, Uint8Array>) {
   return {
     async match(request: string): Promise<Response | undefined> {
-      for (const [name, bytes] of files) if (request.endsWith(`/${name}`)) return new Response(bytes as Uint8Array<ArrayBuffer>)
+      for (const [name, bytes] of files) if (request.endsWith(`/${name}`)) return new Response(withItsWeights(name, bytes))
       return undefined
     },
     async put() {},
+  }
+
+  function withItsWeights(name: string, bytes: Uint8Array) {
+    const weights = files.get(`${name}_data`)
+    return (weights ? inlineWeights(bytes, weights) : bytes) as Uint8Array<ArrayBuffer>
   }
 }

@@ -2,6 +2,7 @@
  * Writes with the decoder of our own export (weights/export_whisper.py), which picks token after token within one run, for
  * several utterances at once. Knows no other decoder.
  */
+import { type Heard, type Shape, sideBySide } from "./heard.ts"
 import { createRandom, gumbel } from "./logits.ts"
 import { floats, type OrtSession, type OrtTensor, type OrtTensors, required, run, type TensorMaker } from "./ort.ts"
 import type { WhisperConfig } from "./sessions.ts"
@@ -17,12 +18,15 @@ export interface LoopWriterOptions {
   readonly decoder: OrtSession
   readonly config: Pick<WhisperConfig, "vocab_size">
   readonly newTensor: TensorMaker
-  /** Outputs of the encoder for all utterances, by the names that the decoder knows them by. */
-  readonly heard: OrtTensors
-  /** Of each utterance: positions of its audio without the silent tail. */
-  readonly positions: readonly number[]
-  /** Called once, when nothing of `heard` is needed any more. */
-  readonly onClose: () => void
+  readonly heard: readonly Heard[]
+  readonly shape: Shape
+}
+
+/** A text that is gone on with. */
+interface Row {
+  /** Index of what is heard. */
+  readonly utterance: number
+  readonly text: readonly number[]
 }
 
 /** Rows of the biases: for the no-speech probability, for the first token, for each later one. */
@@ -30,13 +34,12 @@ const UNBIASED = 0
 const FIRST = 1
 const LATER = 2
 
-export function createLoopWriter({ decoder, config, newTensor, heard, positions, onClose }: LoopWriterOptions): TextWriter {
-  const size = positions.length
+export function createLoopWriter({ decoder, config, newTensor, heard, shape }: LoopWriterOptions): TextWriter {
+  const size = heard.length
   const candidates = dimension(decoder.inputMetadata, "noise", 1)
   const biases = biasesFor(config.vocab_size)
   const random = createRandom()
-  let noSpeechProbs: readonly number[] | undefined
-  let closed = false
+  let noSpeechProbs: Map<number, number> | undefined
 
   const ints = (values: readonly number[], dims = [values.length]) => newTensor("int64", BigInt64Array.from(values, BigInt), dims)
 
@@ -47,17 +50,21 @@ export function createLoopWriter({ decoder, config, newTensor, heard, positions,
     return newTensor("float32", values, [steps, candidates])
   }
 
-  function feedsFor(texts: readonly (readonly number[])[], draft: readonly number[], options: WriteOptions): OrtTensors {
+  function feedsFor(rows: readonly Row[], draft: readonly number[], options: WriteOptions): OrtTensors {
     const { bannedFirst, banned, most, temperature = 0, start = 0, attention = false } = options
-    const length = texts[0]?.length ?? 0
+    const length = rows[0]?.text.length ?? 0
     const steps = draft.length > 0 ? 1 : most
     const silentRows = noSpeechProbs === undefined ? [start] : []
     const writtenRows = Array.from({ length: draft.length + 1 }, (_, i) => length - 1 + i)
     return {
-      ...heard,
+      ...sideBySide(
+        rows.flatMap(({ utterance }) => heard[utterance] ?? []),
+        shape,
+        newTensor,
+      ),
       tokens: ints(
-        texts.flatMap((text) => [...text, ...draft]),
-        [size, length + draft.length],
+        rows.flatMap(({ text }) => [...text, ...draft]),
+        [rows.length, length + draft.length],
       ),
       steps: ints([steps], []),
       rows: ints([...silentRows, ...writtenRows]),
@@ -75,45 +82,52 @@ export function createLoopWriter({ decoder, config, newTensor, heard, positions,
       const { most, temperature = 0, attention = false } = options
       const draft = size === 1 && temperature === 0 ? (options.draft ?? []).slice(0, most - 1) : []
       const names = ["written", "logprobs", "no_speech", ...(attention ? ["attentions"] : [])]
-      const output = await run(decoder, feedsFor(texts, draft, options), names)
-      noSpeechProbs ??= Array.from(floats(required(output, "no_speech")), Math.exp)
-      const written = texts.map((_, i) => readWritten(output, i, positions[i] ?? 0, noSpeechProbs?.[i] ?? 0))
+      const rows = texts.flatMap((text, utterance) => (text === null ? [] : { utterance, text }))
+      const output = await run(decoder, feedsFor(rows, draft, options), names)
+      noSpeechProbs ??= noSpeechOf(output, rows)
+      const written = texts.map((text, utterance): Written => {
+        const noSpeechProb = noSpeechProbs?.get(utterance) ?? 0
+        if (text === null) return { tokens: [], logprobs: [], noSpeechProb, attention: null }
+        const row = rows.findIndex((row) => row.utterance === utterance)
+        return readWritten(output, row, heard[utterance]?.positions ?? 0, noSpeechProb)
+      })
       return draft.length > 0 ? written.map((one) => agreeing(one, draft)) : written
     },
-    close() {
-      if (closed) return
-      closed = true
-      onClose()
-    },
+    close() {},
   }
 }
 
-/** One utterance's part: outputs are [steps, utterances, tokens a step], and of attention [.., heads, tokens a step, heard]. */
-function readWritten(output: OrtTensors, utterance: number, positions: number, noSpeechProb: number): Written {
+function noSpeechOf(output: OrtTensors, rows: readonly Row[]): Map<number, number> {
+  const logprobs = floats(required(output, "no_speech"))
+  return new Map(rows.map(({ utterance }, row) => [utterance, Math.exp(logprobs[row] ?? Number.NEGATIVE_INFINITY)]))
+}
+
+/** One row's part: outputs are [steps, rows, tokens a step], and of attention [.., heads, tokens a step, heard]. */
+function readWritten(output: OrtTensors, row: number, positions: number, noSpeechProb: number): Written {
   const written = required(output, "written")
   const [steps = 0, size = 0, each = 0] = written.dims
-  const places = Array.from({ length: steps * each }, (_, i) => (Math.floor(i / each) * size + utterance) * each + (i % each))
+  const places = Array.from({ length: steps * each }, (_, i) => (Math.floor(i / each) * size + row) * each + (i % each))
   const tokens = written.data as BigInt64Array
   const logprobs = floats(required(output, "logprobs"))
   return {
     tokens: places.map((place) => Number(tokens[place])),
     logprobs: places.map((place) => logprobs[place] ?? Number.NEGATIVE_INFINITY),
     noSpeechProb,
-    attention: output.attentions === undefined ? null : readAttention(output.attentions, utterance, positions),
+    attention: output.attentions === undefined ? null : readAttention(output.attentions, row, positions),
   }
 }
 
-function readAttention(tensor: OrtTensor, utterance: number, positions: number): Float32Array[] {
+function readAttention(tensor: OrtTensor, row: number, positions: number): Float32Array[] {
   const [steps = 0, size = 0, heads = 0, each = 0, heard = 0] = tensor.dims
   const all = floats(tensor)
   return Array.from({ length: steps * each }, (_, i) => {
-    const first = (Math.floor(i / each) * size + utterance) * heads
-    const row = new Float32Array(heads * positions)
+    const first = (Math.floor(i / each) * size + row) * heads
+    const weights = new Float32Array(heads * positions)
     for (let head = 0; head < heads; head++) {
       const from = ((first + head) * each + (i % each)) * heard
-      row.set(all.subarray(from, from + positions), head * positions)
+      weights.set(all.subarray(from, from + positions), head * positions)
     }
-    return row
+    return weights
   })
 }
 

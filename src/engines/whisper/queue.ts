@@ -53,6 +53,8 @@ const SHORT_TURNS_PER_LONG = 8
 
 /** How much audio may come along with the first piece: all wait until the encoder has been through the last of it. */
 const COMPANY_MAX_SAMPLES = samplesFromMs(30_000)
+/** How much all of it may be if each were as long as the longest, as the decoder has it: 2.5 MB a second, twice when a text ends. */
+const LENGTHENED_MAX_SAMPLES = samplesFromMs(60_000)
 
 export function createQueue<Item extends Waiting>({ interimsMax, onWaiting = () => {} }: QueueOptions): Queue<Item> {
   const lines: Readonly<Record<Urgency, Item[]>> = { short: [], long: [], interim: [] }
@@ -122,10 +124,14 @@ function batchFrom<Item extends Waiting>(line: readonly Item[], most: number): I
   if (first === undefined) return []
   const batch = [first]
   let companySamples = 0
+  let longest = first.sampleCount
   for (const item of first.alone ? [] : rest) {
     if (batch.length >= most) break
-    if (item.alone || companySamples + item.sampleCount > COMPANY_MAX_SAMPLES) continue
-    companySamples += item.sampleCount
+    const company = companySamples + item.sampleCount
+    const lengthened = (batch.length + 1) * Math.max(longest, item.sampleCount)
+    if (item.alone || company > COMPANY_MAX_SAMPLES || lengthened > LENGTHENED_MAX_SAMPLES) continue
+    companySamples = company
+    longest = Math.max(longest, item.sampleCount)
     batch.push(item)
   }
   return batch

@@ -5,9 +5,9 @@
  * `run` of a session blocks this thread for its length, inside a setImmediate: between two runs the event loop turns.
  */
 import { z } from "zod"
-import { createHeardMemory } from "./heard.ts"
+import type { Heard } from "./heard.ts"
 import { alignmentHeadsOf, createLoopWriter, isLoopDecoder } from "./loop-writer.ts"
-import { type OrtSession, required, run, runInto, type TensorMaker } from "./ort.ts"
+import { floats, type OrtSession, required, run, type TensorMaker } from "./ort.ts"
 import { type AlignmentHeads, createStepWriter, givesAttention } from "./step-writer.ts"
 import type { TextWriter } from "./writer.ts"
 
@@ -60,24 +60,20 @@ export interface SessionsOptions {
 /** What one writer of our own decoder may write for: a fifth is less gain than the fourth by far, and each weighs 20 MB for 10 s. */
 const BATCH_MAX = 4
 
-/**
- * What is heard is lengthened to a multiple of so many positions, also that of one utterance alone: sums then go the same way
- * over each of them in any company, to the last bit, and so no text changes with its neighbours.
- */
-const HEARD_MULTIPLE = 16
-
 /** Throws an Error if the sessions are not those of a Whisper with float32 tensors. */
 export function wrapSessions(options: SessionsOptions): WhisperSessions {
   const { encoder, decoder, config, alignmentHeads = [] } = options
   const [features] = encoder.inputMetadata
   const [states] = encoder.outputMetadata
-  if (features?.type !== "float32" || states?.type !== "float32") throw new Error("its encoder does not take and give float32")
+  const loop = isLoopDecoder(decoder)
+  if (features?.type !== "float32" || states?.type !== (loop ? "uint8" : "float32"))
+    throw new Error("its encoder does not take and give float32")
   const bins = Number(features.shape?.[1]) || config.num_mel_bins
   const maxTokens = config.max_target_positions
-  if (isLoopDecoder(decoder)) {
+  if (loop) {
     const heads = alignmentHeadsOf(decoder)
     const alignment = heads > 0 ? { heads } : null
-    return { bins, shortContext: true, maxTokens, batchMax: BATCH_MAX, alignment, encode: createLoopEncode(options, features.name, bins) }
+    return { bins, shortContext: true, maxTokens, batchMax: BATCH_MAX, alignment, encode: createLoopEncode(options, bins) }
   }
   return {
     bins,
@@ -96,30 +92,20 @@ export function wrapSessions(options: SessionsOptions): WhisperSessions {
   }
 }
 
-/** The encoder of our own export: hears one utterance after another, each as long as the longest. */
-function createLoopEncode(options: SessionsOptions, featuresName: string, bins: number): WhisperSessions["encode"] {
-  const { encoder, config, newTensor } = options
-  const { decoder_layers: layers, max_source_positions: positionsMax, silence_stride: stride } = config
-  if (layers === undefined || positionsMax === undefined || stride === undefined)
-    throw new Error("its config.json is not that of our export")
-  const memory = createHeardMemory({ layers, heads: config.decoder_attention_heads, width: config.d_model }, newTensor)
-
-  /** Positions of the audio: two frames each, but the last two hear the end of the frames. */
-  const positionsOf = (frames: number) => frames / 2 - 2
-  const tailOf = (positions: number) => Math.max(0, Math.ceil((positionsMax - positions - Math.floor(stride / 2)) / stride))
-
+/** The encoder of our own export: hears one utterance after another. */
+function createLoopEncode({ encoder, decoder, config, newTensor }: SessionsOptions, bins: number): WhisperSessions["encode"] {
+  const { d_model: width, silence_stride: stride } = config
+  if (stride === undefined) throw new Error("its config.json is not that of our export")
   return async (batch) => {
-    const positions = batch.map(({ frames }) => positionsOf(frames))
-    const longest = Math.max(...positions.map((count) => count + tailOf(count)))
-    const length = Math.ceil(longest / HEARD_MULTIPLE) * HEARD_MULTIPLE
-    const heard = memory.take(batch.length, length)
-    for (const [i, { features, frames }] of batch.entries()) {
-      const feeds = {
-        [featuresName]: newTensor("float32", features, [1, bins, frames]),
-        heard: newTensor("int64", BigInt64Array.of(BigInt(length)), [1]),
-      }
-      await runInto(encoder, feeds, heard.utterance(i))
+    const heard: Heard[] = []
+    for (const { features, frames } of batch) {
+      const output = await run(encoder, { input_features: newTensor("float32", features, [1, bins, frames]) }, ["heard", "scale"])
+      const [scale = 0] = floats(required(output, "scale"))
+      heard.push({ states: required(output, "heard").data as Uint8Array, scale, positions: positionsOf(frames) })
     }
-    return createLoopWriter({ ...options, heard: heard.all, positions, onClose: heard.release })
+    return createLoopWriter({ decoder, config, newTensor, heard, shape: { width, stride } })
   }
 }
+
+/** Of the audio, without the tail: two frames each, but the last two hear the end of the frames. */
+const positionsOf = (frames: number) => frames / 2 - 2

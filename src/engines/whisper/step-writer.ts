@@ -54,7 +54,8 @@ export function createStepWriter(options: StepWriterOptions): TextWriter {
 
   return {
     size: 1,
-    async write([text = []], options) {
+    async write([given], options) {
+      const text = given ?? []
       const { bannedFirst, temperature = 0 } = options
       const row = await read(text, options)
       const { token, logprob } = temperature > 0 ? draw(row.logits, bannedFirst, temperature, random) : likeliest(row.logits, bannedFirst)

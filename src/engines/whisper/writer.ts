@@ -8,12 +8,12 @@ export interface TextWriter {
   readonly size: number
   /**
    * For each utterance the likeliest tokens after its text, one after another: at least one, at most `most`, the same number for
-   * all; what stands behind an end of text means nothing. Texts MUST be one for each utterance and of one length. Those of one
-   * writer MUST go on from each other: each starts with the one before and what was written to it (or anything, behind its end of
-   * text), or some of that; or all go back to the texts of the first call, to be written anew. Rejects with an EngineError
-   * `unavailable` if the model fails.
+   * all; what stands behind an end of text means nothing. Texts MUST be one for each utterance and of one length, or null for those
+   * whose text is over: nothing is written to them any more. Those of one writer MUST go on from each other: each starts with the one
+   * before and what was written to it, or some of that; or all go back to the texts of the first call, to be written anew. Rejects
+   * with an EngineError `unavailable` if the model fails.
    */
-  write(texts: readonly (readonly number[])[], options: WriteOptions): Promise<readonly Written[]>
+  write(texts: readonly (readonly number[] | null)[], options: WriteOptions): Promise<readonly Written[]>
   /** Frees what was heard. Idempotent. */
   close(): void
 }

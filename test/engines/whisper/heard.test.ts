@@ -1,32 +1,41 @@
 import { expect, test } from "bun:test"
-import { createHeardMemory } from "../../../src/engines/whisper/heard.ts"
-import { floats, type OrtTensor } from "../../../src/engines/whisper/ort.ts"
+import { sideBySide } from "../../../src/engines/whisper/heard.ts"
+import type { OrtTensor, TensorMaker } from "../../../src/engines/whisper/ort.ts"
 
-const memory = () => createHeardMemory({ layers: 1, heads: 2, width: 6 }, (_type, data, dims) => ({ data, dims }) as unknown as OrtTensor)
-const valuesOf = (tensor: OrtTensor | undefined) => (tensor ? floats(tensor) : new Float32Array())
+const newTensor: TensorMaker = (_type, data, dims) => ({ data, dims }) as unknown as OrtTensor
 
-test("what is written for each utterance stands one after another in what is read for all", () => {
-  const heard = memory().take(2, 5)
-  expect(Object.entries(heard.all).map(([name, { dims }]) => [name, ...dims])).toEqual([
-    ["cross.bias", 2, 1, 1, 5],
-    ["cross.0.key", 2, 2, 3, 5],
-    ["cross.0.value", 2, 2, 5, 3],
-  ])
-  for (const index of [0, 1]) {
-    for (const tensor of Object.values(heard.utterance(index))) valuesOf(tensor).fill(index + 1)
-  }
-  for (const tensor of Object.values(heard.all)) {
-    const values = valuesOf(tensor)
-    expect([...values]).toEqual([...values.keys()].map((i) => (i < values.length / 2 ? 1 : 2)))
-  }
+/** `positions` of speech, then a tail. */
+const heard = (positions: number, tail: number, byte: number) => ({
+  states: new Uint8Array((positions + tail) * 2).fill(byte),
+  scale: byte / 100,
+  positions,
 })
 
-test("memory is used again once it is given back, and never before", () => {
-  const known = memory()
-  const one = known.take(2, 5)
-  const other = known.take(2, 5)
-  valuesOf(one.all["cross.bias"]).fill(7)
-  expect(valuesOf(other.all["cross.bias"])[0]).toBe(0)
-  one.release()
-  expect(valuesOf(known.take(1, 4).all["cross.bias"])[0]).toBe(7)
+test("utterances stand side by side, the shorter one lengthened by what has no weight", () => {
+  const feeds = sideBySide([heard(3, 2, 7), heard(15, 2, 9)], { width: 2, stride: 12 }, newTensor)
+  expect(Object.entries(feeds).map(([name, { dims }]) => [name, ...dims])).toEqual([
+    ["heard", 2, 32, 2],
+    ["scales", 2, 1, 1],
+    ["bias", 2, 1, 1, 32],
+  ])
+  expect(feeds.heard?.data).toEqual(
+    Uint8Array.from([...Array(10).fill(7), ...Array(54).fill(128), ...Array(34).fill(9), ...Array(30).fill(128)]),
+  )
+  expect(feeds.scales?.data).toEqual(Float32Array.of(0.07, 0.09))
+  const [speech, tail, none] = [0, Math.log(12), Number.NEGATIVE_INFINITY]
+  expect(feeds.bias?.data).toEqual(
+    Float32Array.from([
+      ...Array(3).fill(speech),
+      ...Array(2).fill(tail),
+      ...Array(27).fill(none),
+      ...Array(15).fill(speech),
+      ...Array(2).fill(tail),
+      ...Array(15).fill(none),
+    ]),
+  )
+})
+
+test("an utterance alone is as long as it is in any company of its length", () => {
+  const [alone] = [sideBySide([heard(15, 1, 9)], { width: 2, stride: 12 }, newTensor)]
+  expect(alone.heard?.dims).toEqual([1, 16, 2])
 })

@@ -79,8 +79,16 @@ describe("a batch", () => {
   })
 
   test("has thirty seconds of company at most, and a shorter piece may fill the rest", () => {
-    const { take } = queueOf(item("a", { seconds: 28 }), item("b", { seconds: 20 }), item("c", { seconds: 11 }), item("d", { seconds: 10 }))
+    const { take } = queueOf(item("a", { seconds: 20 }), item("b", { seconds: 20 }), item("c", { seconds: 11 }), item("d", { seconds: 10 }))
     expect([take(1, 9), take(1, 9)]).toEqual([["a", "b", "d"], ["c"]])
+  })
+
+  test("is a minute at most if each piece were as long as the longest", () => {
+    const { take } = queueOf(item("a", { seconds: 2 }), item("b", { seconds: 21 }), item("c", { seconds: 2 }), item("d", { seconds: 20 }))
+    expect([take(1, 9), take(1, 9)]).toEqual([
+      ["a", "b"],
+      ["c", "d"],
+    ])
   })
 
   test("holds pieces of one urgency only", () => {
