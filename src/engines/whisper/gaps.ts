@@ -3,8 +3,8 @@
  * it wrote. Where it listened tells. Decides where such a piece is parted to be heard again, and whether that was better. Pure; runs no model.
  */
 import { samplesFromMs } from "../../audio/pcm.ts"
-import { compressionRatio } from "./compression.ts"
 import { quietestPlace } from "../../speech/pauses.ts"
+import { compressionRatio } from "./compression.ts"
 import { meanLogprob } from "./decode.ts"
 import { type Attempt, isDoubtful, NO_SPEECH_THRESHOLD } from "./fallback.ts"
 import { quietMoments } from "./quiet.ts"
