@@ -4,6 +4,7 @@
  * time and its memory.
  */
 import { readSync, writeSync } from "node:fs"
+import { liveAsChild } from "../../binary/child-life.ts"
 import { bytesFromSamples, SAMPLE_RATE_HZ } from "../pcm.ts"
 import { openSource } from "./byte-source.ts"
 import { createPieces } from "./pieces.ts"
@@ -34,10 +35,7 @@ class Stopped extends Error {
 
 /** Never settles: the process ends when its stdin does. */
 export async function runDecoder(): Promise<void> {
-  if (process.stdin.isTTY) throw new Error("a decoding process is started by xrx-stt itself")
-  // Ctrl-C and systemd signal the whole group; the server decides when this process may go, so that a drain loses no word.
-  process.on("SIGINT", () => {})
-  process.on("SIGTERM", () => {})
+  liveAsChild("pipes")
   send(FROM_PROCESS.ready)
   for (;;) {
     const { body } = receive()

@@ -5,6 +5,7 @@ import { EngineError } from "../../../src/engines/engine-error.ts"
 import { quietOpus, silentFlac, silentOpus } from "../../support/bombs.ts"
 import { handClock } from "../../support/clock.ts"
 import { DECODE_COMMAND, decodeAll, decodeOptions, inSlices, openDecoder, recording } from "../../support/decoding.ts"
+import { isGone } from "../../support/gone.ts"
 import { tone, wavBytes } from "../../support/wav-bytes.ts"
 
 /** Processes start slowly on a busy machine. */
@@ -244,6 +245,17 @@ describe("a process", () => {
       message: "this file cannot be decoded: it takes too much memory",
     })
     expect((await decodeAll(decoder, says("well"))).length).toBe(32)
+  })
+
+  test.skipIf(process.platform !== "linux")("ends when its server is killed, even deep in native code", async () => {
+    const script = join(import.meta.dir, "../../support/lonely-decoder-parent.ts")
+    const parent = Bun.spawn([process.execPath, script], { stdout: "pipe", stdin: "ignore" })
+    const { value } = await parent.stdout.getReader().read()
+    const pid = Number(new TextDecoder().decode(value))
+    expect(pid).toBeGreaterThan(0)
+    parent.kill("SIGKILL")
+    await parent.exited
+    expect(await isGone(pid)).toBe(true)
   })
 
   test("that does not start is no fault of the file", async () => {
