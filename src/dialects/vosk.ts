@@ -23,11 +23,12 @@ const Message = z.looseObject({
   config: z
     .looseObject({
       sample_rate: z.coerce.number().optional(),
-      words: z.coerce.boolean().optional(),
+      words: z.boolean().optional(),
       max_alternatives: z.coerce.number().optional(),
       phrase_list: z.array(z.string()).optional(),
     })
     .optional(),
+  /** Whatever it is. */
   eof: z.unknown().optional(),
   reset: z.unknown().optional(),
 })
@@ -137,8 +138,8 @@ export function createVosk(initial: Config): Dialect {
     readText(text) {
       const message = text.length > CONTROL_CHARACTERS_MAX ? undefined : parsed(text)
       if (!message) return []
-      if (message.eof) return [...(reader ? accept(reader.end()) : []), { type: "finish" }]
-      if (message.reset) {
+      if (message.eof !== undefined) return [...(reader ? accept(reader.end()) : []), { type: "finish" }]
+      if (message.reset !== undefined) {
         resets.push({ audioMessages: 0 })
         return [{ type: "commit" }]
       }
@@ -149,7 +150,8 @@ export function createVosk(initial: Config): Dialect {
       if (event.type !== "final" && event.type !== "failed") return []
       if (event.type === "final") segments.push(event)
       if (event.type === "final" && !event.end) return []
-      end(event.type === "final" ? together(segments) : NOTHING)
+      // A failure takes no words back that were final already.
+      end(together(segments))
       return event.cause === "commit" ? afterReset() : []
     },
     finished: () => [...resets.splice(0).flatMap(({ audioMessages }) => Array.from({ length: audioMessages }, answer)), rest()],

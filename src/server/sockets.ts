@@ -6,10 +6,9 @@ import { type Clock, realClock } from "../clock.ts"
 import { type Opening, SOCKET_MESSAGE_MAX } from "../dialects/door.ts"
 import type { Engine } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
-import { audioSeconds, sessionsOpen } from "../metrics.ts"
 import { drainAll } from "./drain.ts"
+import { type Guest, welcome } from "./guests.ts"
 import { createLiveness } from "./liveness.ts"
-import { createSession, type Session } from "./session.ts"
 
 /** Bun's own limit, for all wires of this server: above every door's, so that theirs answer first; over it Bun says 1009 too. */
 const BUN_MESSAGE_BYTES_MAX = SOCKET_MESSAGE_MAX + 2 * 1024 * 1024
@@ -46,9 +45,7 @@ export interface Sockets {
 
 type Socket = Bun.ServerWebSocket<Admitted>
 
-interface Client {
-  readonly session: Session
-  readonly openedAtMs: number
+interface Client extends Guest {
   /** Why we cut it off without a close frame, for the log. */
   cutReason?: string
   /** Called when nothing waits to be sent any more. */
@@ -72,23 +69,24 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
 
   function open(socket: Socket) {
     const { id, unixMs, opening } = socket.data
-    const { label } = opening
-    const session = createSession({
+    const guest = welcome({
       id,
+      unixMs,
+      opening,
+      address: socket.remoteAddress,
       engine,
-      dialect: opening.dialect(),
-      minReplyMs: opening.paced ? minReplyMs : 0,
+      minReplyMs,
       transport: {
         sendText: (text) => sendText(socket, text),
         pause: () => socket.pause(),
         resume: () => socket.resume(),
         close: (code, reason) => socket.close(code, reason),
       },
-      unixMs,
       clock,
       log,
     })
-    clients.set(socket, { session, openedAtMs: clock.now(), whenSent: [] })
+    const { session } = guest
+    clients.set(socket, { ...guest, whenSent: [] })
     liveness.watch(socket, {
       get paused() {
         return session.paused
@@ -96,8 +94,6 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
       ping: () => void socket.ping(),
       giveUp: () => cut(socket, "no answer to pings"),
     })
-    sessionsOpen.inc({ mode: label })
-    log.info("connected", { session: id, mode: label, ...opening.facts, address: socket.remoteAddress })
     session.greet()
   }
 
@@ -114,19 +110,8 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
     if (!client) return
     clients.delete(socket)
     liveness.forget(socket)
-    client.session.close()
     for (const resolve of client.whenSent) resolve()
-    const { counts } = client.session
-    const { id, opening } = socket.data
-    sessionsOpen.dec({ mode: opening.label })
-    audioSeconds.inc({ mode: opening.label }, counts.audioSeconds)
-    log.info("disconnected", {
-      session: id,
-      code,
-      reason: client.cutReason ?? printable(reason),
-      durationMs: Math.round(clock.now() - client.openedAtMs),
-      ...counts,
-    })
+    client.leave(code, client.cutReason ?? printable(reason))
   }
 
   /** A mistake of ours costs the one client whose message it was. */
