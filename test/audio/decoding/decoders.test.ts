@@ -234,7 +234,7 @@ describe("a process", () => {
   test.skipIf(process.platform !== "linux")("that turns in circles is killed when it has used its share of a core", async () => {
     const { decoder, seen } = scripted()
     expect(await failure(decodeAll(decoder, says("spin")))).toMatchObject({ message: "this file cannot be decoded: it takes too long" })
-    expect(await seen(ENDED)).toMatchObject({ cause: "timeout", detail: "gave no answer within 3000 ms of a core" })
+    expect(await seen(ENDED)).toMatchObject({ cause: "timeout", detail: "gave no answer within 2000 ms of a core" })
     expect((await decodeAll(decoder, says("well"))).length).toBe(32)
   })
 
