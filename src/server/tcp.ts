@@ -7,6 +7,7 @@ import { type Clock, realClock } from "../clock.ts"
 import type { Defaults, Refusal, TcpDoor } from "../dialects/door.ts"
 import type { Engine } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
+import { refusals } from "../metrics.ts"
 import { drainAll } from "./drain.ts"
 import { type Guest, welcome } from "./guests.ts"
 import { UNSENT_BYTES_MAX } from "./sockets.ts"
@@ -57,6 +58,7 @@ export function listenTcp(options: TcpOptions): TcpConnections {
   function open(socket: Socket) {
     const refusal = whyNot()
     if (refusal) {
+      refusals.inc({ reason: refusal.reason })
       log.info("refused", { reason: refusal.reason, address: socket.remoteAddress })
       socket.end(door.refuse(refusal))
       return
