@@ -19,6 +19,8 @@ export interface Waiting {
   readonly sampleCount: number
   /** It must be heard by itself. Asked each time anew. */
   readonly alone: boolean
+  /** Somebody listens: it leaves those behind it their share of the busy engines as well, rather than to be held up by them. */
+  readonly live: boolean
 }
 
 export interface Queue<Item extends Waiting> {
@@ -39,6 +41,8 @@ export interface Queue<Item extends Waiting> {
 }
 
 export interface QueueOptions {
+  /** Idle and busy ones. */
+  readonly engines: number
   /** How many interims may wait. The others are bounded by the permits that their callers hold. */
   readonly interimsMax: number
   /** Called whenever the number of those waiting changed. */
@@ -54,7 +58,7 @@ const SHORT_TURNS_PER_LONG = 8
 /** How much audio may come along with the first piece: all wait until the encoder has been through the last of it. */
 const COMPANY_MAX_SAMPLES = samplesFromMs(30_000)
 
-export function createQueue<Item extends Waiting>({ interimsMax, onWaiting = () => {} }: QueueOptions): Queue<Item> {
+export function createQueue<Item extends Waiting>({ engines, interimsMax, onWaiting = () => {} }: QueueOptions): Queue<Item> {
   const lines: Readonly<Record<Urgency, Item[]>> = { short: [], long: [], interim: [] }
   /** Turns that short utterances had while a piece of a long one waited. */
   let shortTurns = 0
@@ -100,7 +104,8 @@ export function createQueue<Item extends Waiting>({ interimsMax, onWaiting = () 
       const urgency = nextUrgency()
       if (urgency === undefined) return []
       const line = lines[urgency]
-      const share = Math.min(most, Math.ceil(line.length / idleEngines))
+      const sharing = line[0]?.live === true ? engines : idleEngines
+      const share = Math.min(most, Math.ceil(line.length / sharing))
       const batch = batchFrom(line, share)
       for (const item of batch) line.splice(line.indexOf(item), 1)
       countTurn(urgency)
