@@ -23,7 +23,7 @@ export const NEXT_SAMPLES = samplesFromMs(400)
 export const BEHIND_SAMPLES = samplesFromMs(1_000)
 
 /** …and after an answer that took longer than this… */
-const SLOW_MS = 400
+const SLOW_MS = 600
 
 /** …the next one lies so many times as far on: a stream then keeps an engine busy for half the time at most. */
 const TURNAROUNDS = 2
