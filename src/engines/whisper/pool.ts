@@ -7,10 +7,11 @@ import type { Clock } from "../../clock.ts"
 import type { Log } from "../../log.ts"
 import { batchPieces, interimsDropped, piecesWaiting } from "../../metrics.ts"
 import { EngineError } from "../engine.ts"
+import { createCompany } from "./company.ts"
 import type { Ending } from "./engine-process.ts"
 import type { Failed, Init, Piece, Result } from "./ipc.ts"
 import { openPlace, type Place } from "./place.ts"
-import { createQueue, type Urgency, type Waiting } from "./queue.ts"
+import { createQueue, type Sharing, type Urgency, type Waiting } from "./queue.ts"
 
 /** The engines of two tries died of it: a third would take another one down. */
 const TRIES = 2
@@ -70,6 +71,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
     interimsMax: engines * INTERIMS_WAITING_PER_ENGINE,
     onWaiting: (urgency, count) => piecesWaiting.set({ urgency }, count),
   })
+  const company = createCompany(clock, dispatch)
   let lost: unknown
   let closed = false
 
@@ -90,6 +92,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
       const { promise, resolve, reject } = Promise.withResolvers<Recognised>()
       const job = createJob({ ...piece, interim: urgency === "interim" }, { urgency, live }, { resolve, reject })
       if (!queue.add(job)) throw noRoom("ceiling")
+      if (isAsked(job)) company.came()
       const abort = () => {
         if (queue.remove(job) && urgency === "interim") interimsDropped.inc({ reason: "stale" })
         reject(abandoned())
@@ -115,6 +118,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
     },
     async close() {
       closed = true
+      company.close()
       rejectAll(closedError())
       await Promise.all(places.map((place) => place.close()))
     },
@@ -132,10 +136,22 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
       const idle = places.filter((place) => place.idle)
       const [place] = idle
       if (place === undefined) return makeRoom()
-      const batch = queue.take(idle.length, place.piecesMax)
+      const sharing = whoShares(idle.length)
+      if (company.returning() > 0 && fewerThan(Math.min(place.piecesMax, queue.shareOfShort(sharing)))) return company.waitForThem()
+      const batch = queue.take(sharing, place.piecesMax)
       if (batch.length === 0) return
       void work(place, batch)
     }
+  }
+
+  function whoShares(idleEngines: number): Sharing {
+    const asked = [...inWork.values()].map((batch) => batch.filter(isAsked).length).filter((count) => count > 0)
+    return { idleEngines, busyEngines: asked.length, elsewhere: asked.reduce((sum, count) => sum + count, company.returning()) }
+  }
+
+  /** Whether short pieces wait, but fewer than that. */
+  function fewerThan(share: number) {
+    return queue.waiting("short") > 0 && queue.waiting("short") < share
   }
 
   /** Never rejects. */
@@ -149,6 +165,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
       const job = batch[index]
       if (job === undefined) return
       unanswered.delete(job)
+      if (isAsked(job) && !job.stop.signal.aborted) company.answered()
       if (answer.type === "result") job.resolve(answer)
       else job.reject(new EngineError(answer.code, answer.message))
     }
@@ -237,6 +254,9 @@ function createJob(
   }
   return job
 }
+
+/** Its caller waits for it, and asks for the next one when it is there. */
+const isAsked = ({ urgency, live }: Job) => urgency === "short" && !live
 
 const isInterim = (batch: readonly Job[]) => batch.every(({ urgency }) => urgency === "interim")
 

@@ -30,14 +30,23 @@ export interface Queue<Item extends Waiting> {
   putBack(items: readonly Item[]): void
   /** True if it was waiting. */
   remove(item: Item): boolean
-  /**
-   * What the next idle engine hears at once: its fair share of what waits, when so many engines are idle and it hears at most
-   * `most` pieces together. Empty if nothing waits.
-   */
-  take(idleEngines: number, most: number): Item[]
+  /** What the next idle engine hears at once: its fair share of what waits, at most `most` pieces. Empty if nothing waits. */
+  take(sharing: Sharing, most: number): Item[]
+  /** How many short pieces are the share of each engine that hears such. */
+  shareOfShort(sharing: Sharing): number
   waiting(urgency: Urgency): number
   /** Everything that waited. */
   clear(): Item[]
+}
+
+/** Among whom the short pieces are shared: an engine that took more than its share would hold them up. */
+export interface Sharing {
+  /** How many engines are idle. At least 1. */
+  readonly idleEngines: number
+  /** How many work on short pieces now. */
+  readonly busyEngines: number
+  /** Short pieces that are in work, or about to come. */
+  readonly elsewhere: number
 }
 
 export interface QueueOptions {
@@ -78,6 +87,10 @@ export function createQueue<Item extends Waiting>({ engines, interimsMax, onWait
     else if (urgency === "short") shortTurns++
   }
 
+  function shareOfShort({ idleEngines, busyEngines, elsewhere }: Sharing) {
+    return Math.ceil((lines.short.length + elsewhere) / (idleEngines + busyEngines))
+  }
+
   return {
     add(item) {
       const line = lines[item.urgency]
@@ -102,18 +115,19 @@ export function createQueue<Item extends Waiting>({ engines, interimsMax, onWait
       told(item.urgency)
       return true
     },
-    take(idleEngines, most) {
+    take(sharing, most) {
       const urgency = nextUrgency()
       if (urgency === undefined) return []
       const line = lines[urgency]
-      const sharing = line[0]?.live === true ? engines : idleEngines
-      const share = Math.min(most, Math.ceil(line.length / sharing))
-      const batch = batchFrom(line, share)
+      const fair = urgency === "short" ? shareOfShort(sharing) : most
+      const ofWaiting = Math.ceil(line.length / (line[0]?.live === true ? engines : sharing.idleEngines))
+      const batch = batchFrom(line, Math.min(most, fair, ofWaiting))
       for (const item of batch) line.splice(line.indexOf(item), 1)
       countTurn(urgency)
       told(urgency)
       return batch
     },
+    shareOfShort,
     waiting: (urgency) => lines[urgency].length,
     clear() {
       const all = URGENCIES.flatMap((urgency) => lines[urgency].splice(0))

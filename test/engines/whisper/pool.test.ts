@@ -133,7 +133,7 @@ describe("work", () => {
 
 describe("several at once", () => {
   test("what waited for a busy engine is heard together, each with its own answer", async () => {
-    const { pool, say } = open({ piecesMax: 3 })
+    const { pool, say } = open({ piecesMax: 3, clock: realClock })
     await pool.ready()
     const release = occupy(pool)
     const said = Promise.all([say("company"), say("echo", new Int16Array(160).fill(7)), say("company"), say("company")])
@@ -141,8 +141,24 @@ describe("several at once", () => {
     expect(await said).toEqual(["3", "7", "3", "1"])
   })
 
+  test("who was answered together is heard together again, if both are back within 5 ms", async () => {
+    const { pool, say, clock } = open({ piecesMax: 2 })
+    await pool.ready()
+    const release = occupy(pool)
+    const both = () => Promise.all([say("company"), say("company")])
+    const said = both()
+    await release()
+    await said
+    const first = say("company")
+    await turn()
+    expect(await Promise.all([first, say("company")])).toEqual(["2", "2"])
+    const alone = say("company")
+    await clock.advance(5)
+    expect(await alone).toBe("1")
+  })
+
   test("what has a prompt or a draft of its own is heard alone", async () => {
-    const { pool, say } = open({ piecesMax: 3 })
+    const { pool, say } = open({ piecesMax: 3, clock: realClock })
     await pool.ready()
     const release = occupy(pool)
     const request = { prompt: "Ada", words: true, draft: { tokens: [1], fixed: 0 } }
@@ -162,6 +178,7 @@ describe("several at once", () => {
     const behind = say("company")
     await release()
     expect(await before).toBe("3")
+    await clock.advance(5)
     expect((await poison).message).toContain("2 engine processes failed on it")
     await tap.seen(BACKS_OFF)
     await clock.advance(250)

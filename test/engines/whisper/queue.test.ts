@@ -22,7 +22,8 @@ function item(
 function queueOf(...items: readonly Item[]) {
   const queue = createQueue<Item>({ engines: 2, interimsMax: 2 })
   for (const item of items) queue.add(item)
-  const take = (idleEngines = 1, most = 1) => queue.take(idleEngines, most).map(({ name }) => name)
+  const take = (idleEngines = 1, most = 1, { busyEngines, elsewhere } = { busyEngines: 0, elsewhere: 0 }) =>
+    queue.take({ idleEngines, busyEngines, elsewhere }, most).map(({ name }) => name)
   return { queue, take }
 }
 
@@ -59,7 +60,7 @@ describe("who is next", () => {
 
   test("is what was put back, before all others of its urgency", () => {
     const { queue, take } = queueOf(item("a"), item("b"), item("c"), item("d"))
-    queue.putBack(queue.take(1, 2))
+    queue.putBack(queue.take({ idleEngines: 1, busyEngines: 0, elsewhere: 0 }, 2))
     expect([take(), take(), take()]).toEqual([["a"], ["b"], ["c"]])
   })
 })
@@ -77,6 +78,11 @@ describe("a batch", () => {
 
   test("is one piece for each where there are engines enough", () => {
     expect(queueOf(...many).take(5, 9)).toEqual(["0"])
+  })
+
+  test("is no more than the share of all short ones, in work and about to come too", () => {
+    expect(queueOf(...many).take(1, 9, { busyEngines: 1, elsewhere: 2 })).toEqual(["0", "1", "2", "3"])
+    expect(queueOf(item("a"), item("b"), item("c")).take(1, 9, { busyEngines: 1, elsewhere: 1 })).toEqual(["a", "b"])
   })
 
   test("leaves the busy engines their share where somebody listens", () => {
@@ -120,7 +126,7 @@ describe("what waits", () => {
     queue.add(a)
     queue.add(b)
     expect([queue.remove(a), queue.remove(a)]).toEqual([true, false])
-    queue.putBack(queue.take(1, 1))
+    queue.putBack(queue.take({ idleEngines: 1, busyEngines: 0, elsewhere: 0 }, 1))
     expect(queue.waiting("short")).toBe(1)
     expect(queue.clear()).toEqual([b])
     expect(told.filter(([urgency]) => urgency === "short").map(([, count]) => count)).toEqual([1, 2, 1, 0, 1, 0])
