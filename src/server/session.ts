@@ -256,7 +256,7 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, unix
     receive(message) {
       if (closed || finished) return
       // What waits must not change, and the socket may use its bytes again.
-      inbox.receive(inbox.busy && typeof message !== "string" ? message.slice() : message)
+      inbox.receive(inbox.busy && typeof message !== "string" ? new Uint8Array(message) : message)
       backpressure.weigh()
     },
     finish,

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { wavFromSamples } from "../../src/audio/wav.ts"
 import { listenSocketDoor } from "../../src/dialects/deepgram/door.ts"
 import { IDLE_MS_MAX } from "../../src/dialects/deepgram/live.ts"
+import type { Command } from "../../src/dialects/dialect.ts"
 import type { SpeechEvent } from "../../src/speech/events.ts"
 import { allCommands, samplesIn } from "../support/commands.ts"
 import { type Line, transcript } from "../support/deepgram-client.ts"
@@ -69,6 +70,23 @@ describe("audio without a named encoding", () => {
     expect(samplesIn(open("").read(Buffer.concat([header.subarray(0, 44), floats])))).toEqual(new Array(10).fill(16_384))
   })
 
+  test("may all come in one message, which holds nobody up", () => {
+    const bytes = Buffer.from(wavFromSamples(new Int16Array(8_000_000)))
+    const startedAtMs = performance.now()
+    const [command] = open("").read(bytes)
+    expect(performance.now() - startedAtMs).toBeLessThan(500)
+    expect(command).toMatchObject({ type: "accept", samples: { length: 8_000_000 } })
+  })
+
+  test("is not waited for in a header without an end, and costs little in slices", () => {
+    const { read } = open("")
+    const bytes = Buffer.concat([wav.subarray(0, 36), Buffer.alloc(66_000, "junk\0\0\0\0")])
+    const before = process.cpuUsage()
+    const commands = Array.from(bytes, (byte) => read(Buffer.of(byte))).flat()
+    expect(process.cpuUsage(before).user).toBeLessThan(2_000_000)
+    expect(commands).toMatchObject([{ type: "fail", reason: "DATA-0000: no sound in the first 64 KiB" }])
+  })
+
   test.each([
     ["an Ogg file", Buffer.from("OggS and so on, for long enough"), "without encoding, a live stream must begin with a WAV header"],
     ["a rate that is none of ours", Buffer.from(wav).fill(1, 24, 28), "this kind of WAV is not understood live"],
@@ -84,6 +102,25 @@ describe("audio without a named encoding", () => {
       },
     ])
   })
+})
+
+describe("a long message", () => {
+  const bytes = Buffer.from(Array.from({ length: 200_000 }, (_, index) => index % 251))
+
+  test.each(["encoding=mulaw&sample_rate=16000", "encoding=linear16&sample_rate=16000&channels=2", "encoding=linear32&sample_rate=16000"])(
+    "of %s is read in turns, and from a copy: the socket may use its bytes again",
+    (query) => {
+      const { dialect, read } = open(query)
+      const heard = (commands: readonly Command[]) => Bun.hash(Int16Array.from(samplesIn(commands) as number[]))
+      const expected = heard(Array.from({ length: 5 }, (_, at) => read(bytes.subarray(at * 40_000, (at + 1) * 40_000))).flat())
+      const message = Buffer.from(bytes)
+      const commands = open(query).dialect.readBytes(message, 0)
+      expect(commands).toHaveProperty("next")
+      message.fill(0)
+      expect(heard(allCommands(commands))).toBe(expected)
+      dialect.close()
+    },
+  )
 })
 
 describe("the end of an utterance", () => {
