@@ -124,7 +124,29 @@ export function createRecordings(engine: RecordingEngine, limits: RecordingLimit
     }
   }
 
-  return (label) => ({ transcribe: (source, options, signal) => transcribe(label, source, options, signal) })
+  return (label) => ({ transcribe: (source, options, signal) => endedBy(signal, transcribe(label, source, options, signal)) })
+}
+
+/** The same parts; they end with the signal also while nobody asks for the next one, and never as if that were all. */
+function endedBy<Part>(signal: AbortSignal, parts: AsyncGenerator<Part, void>): AsyncIterableIterator<Part> {
+  // What it throws, it throws to whoever asked; its end alone is nobody's business.
+  const end = () => void parts.return().catch(() => {})
+  signal.addEventListener("abort", end, { once: true })
+  const told: AsyncIterableIterator<Part> = {
+    async next() {
+      const next = await parts.next()
+      if (!next.done) return next
+      signal.throwIfAborted()
+      signal.removeEventListener("abort", end)
+      return next
+    },
+    async return() {
+      signal.removeEventListener("abort", end)
+      return await parts.return()
+    },
+    [Symbol.asyncIterator]: () => told,
+  }
+  return told
 }
 
 function noTranslation({ name, model }: Transcriber): Refused {

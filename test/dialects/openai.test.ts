@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { createConnection } from "node:net"
 import Groq from "groq-sdk"
 import OpenAI from "openai"
 import { EngineError } from "../../src/engines/engine.ts"
@@ -170,6 +171,23 @@ describe("a stream of words", () => {
     for await (const _ of events) break
     await gone.promise
     forever.resolve("")
+    while (recordings.decoding > 0) await new Promise((resolve) => setImmediate(resolve))
+  })
+
+  test("that its client leaves without having read it leaves nothing behind", async () => {
+    const { url, recordings } = startForOpenAi({ answer: () => "word ".repeat(2_000_000).trim() })
+    const form = new FormData()
+    form.set("file", file([7, 1800]))
+    for (const [name, value] of Object.entries({ model, stream: "true" })) form.set(name, value)
+    const request = new Response(form)
+    const type = request.headers.get("content-type")
+    const body = await request.bytes()
+    const socket = createConnection({ host: url.hostname, port: Number(url.port) })
+    socket.write(`POST /v1/audio/transcriptions HTTP/1.1\r\nhost: here\r\ncontent-type: ${type}\r\ncontent-length: ${body.length}\r\n\r\n`)
+    socket.write(body)
+    await new Promise((resolve) => socket.once("readable", resolve))
+    expect(recordings.decoding).toBe(1)
+    socket.destroy()
     while (recordings.decoding > 0) await new Promise((resolve) => setImmediate(resolve))
   })
 })

@@ -161,6 +161,19 @@ describe("what may go wrong", () => {
     expect([engine.permits.taken, engine.permits.waiting]).toEqual([0, 0])
   })
 
+  test("all work ends with the signal, also for a reader that asks no more", async () => {
+    const { recordings, engine, all } = start({ recordingsWaitingMax: 0 })
+    for (let reader = 0; reader < engine.transcriber.concurrency; reader++) {
+      const client = new AbortController()
+      const parts = recordings.transcribe(LONG, OPTIONS, client.signal)[Symbol.asyncIterator]()
+      await parts.next()
+      client.abort(new EngineError("aborted", "gone"))
+      if (reader === 0) await expect(parts.next()).rejects.toThrow("gone")
+    }
+    while (engine.decoding > 0) await new Promise((resolve) => setImmediate(resolve))
+    expect(await all(file([7, 1]))).toMatchObject([{ text: "word 7" }])
+  })
+
   test("raw samples are refused beyond the length that a recording may have", async () => {
     const engine = createScriptedRecordings()
     const recordings = createRecordings(engine, { bytesMax: 1_000_000, secondsMax: 1 }, handClock())("test")
