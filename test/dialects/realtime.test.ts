@@ -88,6 +88,7 @@ describe("a session", () => {
     ["model=gpt-4o-transcribe", {}, "session.created"],
     ["intent=transcription&model=x", { "sec-websocket-protocol": "realtime, openai-insecure-api-key.k" }, "session.created"],
     ["", { "sec-websocket-protocol": "realtime, openai-insecure-api-key.k, openai-beta.realtime-v1" }, "transcription_session.created"],
+    ["", { "sec-websocket-protocol": "openai-beta.realtime-v1 , realtime" }, "transcription_session.created"],
   ])("opens with %j and %j as %s", (query, headers, type) => {
     expect(open(query, headers).created?.type).toBe(type)
   })
@@ -196,6 +197,24 @@ describe("an update", () => {
     const { send, dialect } = open()
     send(update({ transcription: { prompt: "A call.", keywords: ["Xanten", "Ghent"] } }))
     expect(dialect.stream.prompt).toBe("A call. Xanten, Ghent")
+  })
+
+  test("keeps of a prompt the end that is heard, and tells no more of it again", () => {
+    const { send, dialect } = open()
+    const prompt = `${"x".repeat(500_000)} Xanten`
+    const [updated] = send(update({ transcription: { prompt } }))
+    expect(inputOf(updated).transcription).toMatchObject({ prompt: prompt.slice(-2000) })
+    expect(dialect.stream.prompt).toBe(prompt.slice(-2000))
+  })
+
+  test("takes a prompt away from a stream that runs", () => {
+    const { send, append } = open()
+    send(update({ transcription: { prompt: "Xanten" } }))
+    append(HALF_SECOND)
+    expect(send(update({ transcription: null }))).toMatchObject([
+      { type: "configure", changes: { prompt: "" } },
+      { type: "session.updated" },
+    ])
   })
 
   test("of a transcription session turns to the older wire", () => {

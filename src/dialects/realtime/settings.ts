@@ -31,7 +31,11 @@ const Transcription = z.object({
   language: name.nullish(),
   languages: z.array(name).max(WORDS_MAX).nullish(),
   keywords: z.array(name).max(WORDS_MAX).nullish(),
-  prompt: z.string().nullish(),
+  // Of a longer one the end counts, as of a recording's: it is nearest to what is said now.
+  prompt: z
+    .string()
+    .transform((prompt) => prompt.slice(-PROMPT_CHARACTERS_MAX))
+    .nullish(),
   delay: name.nullish(),
 })
 type Transcription = z.output<typeof Transcription>

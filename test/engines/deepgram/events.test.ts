@@ -477,7 +477,7 @@ describe("a change", () => {
     const call = await speak(stream, 0, 2_000)
     call.results("Zebras", { end: 2 })
     await owing(stream, 0)
-    stream.configure({ language: "en", endpointing: { threshold: 0.9, prefixMs: 100, silenceMs: 300, maxMs: 2_500 } })
+    stream.configure({ language: "en", prompt: "", endpointing: { threshold: 0.9, prefixMs: 100, silenceMs: 300, maxMs: 2_500 } })
     await speak(stream, 2_000, 3_000)
     call.results("graze", { end: 3 })
     expect(await stream.next()).toEqual(turn("Zebras graze", 0, 3_000, { cause: "max" }))
