@@ -3,7 +3,6 @@
  * final. Knows no socket, no engine and no clock.
  */
 import { type AudioFormat, type AudioReader, createAudioReader } from "../../audio/input.ts"
-import { msFromSamples } from "../../audio/pcm.ts"
 import type { FailedEvent, FinalEvent, SpeechEvent } from "../../speech/events.ts"
 import { audioFormatOf, streamOptionsOf } from "../config.ts"
 import type { Command, Dialect, SessionFacts } from "../dialect.ts"
@@ -66,7 +65,7 @@ export function createLive({ config, container, endpoints, utteranceEndMs, vadEv
 
   function* counted(commands: Iterable<Command>): Generator<Command> {
     for (const command of commands) {
-      if (command.type === "accept") silences.hear(msFromSamples(command.samples.length))
+      if (command.type === "accept") silences.hear(command.samples.length)
       yield command
     }
     for (const text of silence()) yield { type: "say", text }
