@@ -42,6 +42,9 @@ describe("what Deepgram's clients wish", () => {
     ["&language=pt-BR&interim_results=1", { language: "pt", interims: true }],
     ["&endpointing=25", { endpointing: { silenceMs: 300 } }],
     ["&endpointing=900", { endpointing: { silenceMs: 900 } }],
+    ["&endpointing=true", { endpointing: { silenceMs: 500 } }],
+    ["&endpointing=0", { endpointing: { silenceMs: 300 } }],
+    ["&detect_language=de&detect_language=en", { language: "auto" }],
     ["&endpointing=false", { endpointing: { silenceMs: 500 } }],
     ["&keyterm=Ada%20Lovelace&keyterm=Babbage&keywords=Byron:2", { prompt: "Ada Lovelace, Babbage, Byron" }],
     ["&diarize=true&numerals=true&smart_format=true&tag=x&no_delay=true", { language: "en" }],
@@ -134,6 +137,18 @@ describe("the end of an utterance", () => {
     expect(said(audio(0, 12_000))).toEqual([])
     expect(said(audio(0, 1000))).toEqual([{ type: "UtteranceEnd", channel: [0, 1], last_word_end: 0.8 }])
     expect(said(SECOND)).toEqual([])
+  })
+
+  test("is told in the time of the audio, however it is sliced", () => {
+    const { said, wrote } = open(QUERY)
+    // 31.5 ms each: a minute of them would be 61 or 59 s, counted in whole ms.
+    const slice = audio(0, 504)
+    for (let slices = 0; slices < 1905; slices++) said(slice)
+    wrote(start(0, 59_000))
+    expect(wrote(final("one", { endMs: 60_000 }))).toHaveLength(1)
+    const told = Array.from({ length: 64 }, () => said(slice)).map((lines) => lines.length)
+    // 1905 slices end at 60.0075 s, so the 32nd behind them is the first beyond 61 s.
+    expect(told.indexOf(1)).toBe(31)
   })
 
   test("is told with words that come late", () => {
