@@ -477,12 +477,24 @@ describe("a change", () => {
     const call = await speak(stream, 0, 2_000)
     call.results("Zebras", { end: 2 })
     await owing(stream, 0)
-    stream.configure({ language: "en", prompt: "", endpointing: { threshold: 0.9, prefixMs: 100, silenceMs: 300, maxMs: 2_500 } })
+    stream.configure({ language: "en", endpointing: { threshold: 0.9, prefixMs: 100, silenceMs: 300, maxMs: 2_500 } })
     await speak(stream, 2_000, 3_000)
     call.results("graze", { end: 3 })
     expect(await stream.next()).toEqual(turn("Zebras graze", 0, 3_000, { cause: "max" }))
     expect(deepgram.dials).toBe(1)
     expect(call.wire).toEqual(["audio 48000"])
+  })
+
+  test("from no prompt to an empty one is none", async () => {
+    const stream = openWith({})
+    const call = await speak(stream, 0, 2_000)
+    call.results("", { end: 1 })
+    await owing(stream, 1_000)
+    stream.configure({ prompt: "" })
+    await speak(stream, 2_000, 4_000)
+    call.results("Zebras graze.", { end: 4, speechFinal: true })
+    expect(await stream.next()).toMatchObject({ text: "Zebras graze." })
+    expect(call.wire).toEqual(["audio 64000"])
   })
 
   test("that is taken back before it came into force needs no new socket", async () => {
