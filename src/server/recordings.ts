@@ -186,7 +186,7 @@ async function* stretchesOf(pieces: AsyncIterable<Int16Array>): AsyncGenerator<I
 /** Sound that takes some ms to read. */
 const PART_SECONDS = 2
 
-/** Samples without a container; each part in a turn of the event loop, since to resample takes a few ms a second of sound. */
+/** Samples without a container; so much of them in a turn of the event loop, since to resample takes a few ms a second of sound. */
 async function* readRaw(
   source: AsyncIterable<Uint8Array> | Uint8Array,
   format: AudioFormat,
@@ -197,13 +197,19 @@ async function* readRaw(
   const partBytes = PART_SECONDS * bytesPerSecond(format)
   const most = Math.min(bytesMax, secondsMax * bytesPerSecond(format))
   let count = 0
+  /** What lies in memory comes without a turn between. */
+  let inTurn = 0
   try {
     for await (const chunk of source instanceof Uint8Array ? [source] : source) {
       count += chunk.length
       if (count > most) throw new EngineError("bad_audio", `longer than ${secondsMax} seconds`)
       for (let at = 0; at < chunk.length; at += partBytes) {
-        yield reader.read(chunk.subarray(at, at + partBytes))
-        if (chunk.length > partBytes) await new Promise<void>((resolve) => void clock.after(0, resolve))
+        const part = chunk.subarray(at, at + partBytes)
+        yield reader.read(part)
+        inTurn += part.length
+        if (inTurn < partBytes) continue
+        inTurn = 0
+        await new Promise<void>((resolve) => void clock.after(0, resolve))
       }
     }
     yield reader.end()

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { realClock } from "../../src/clock.ts"
 import { Refused } from "../../src/dialects/door.ts"
 import type { RecordingOptions, RecordingPart } from "../../src/dialects/recordings.ts"
 import { EngineError } from "../../src/engines/engine.ts"
@@ -187,4 +188,24 @@ describe("what may go wrong", () => {
     await expect(refused).rejects.toBeInstanceOf(Refused)
     await expect(refused).rejects.toMatchObject({ refusal: { status: 501, reason: "unsupported", retryable: false } })
   })
+})
+
+test("Raw samples in memory hold up nobody else, however small the pieces are that they lie in", async () => {
+  const recordings = createRecordings(createScriptedRecordings(), { bytesMax: 100_000_000, secondsMax: 3600 }, realClock)("test")
+  const raw = { encoding: "pcm_s16le", sampleRateHz: 48_000, channels: 2, channel: "mix" } as const
+  const block = new Uint8Array(65_536)
+  async function* minute() {
+    for (let bytes = 0; bytes < 60 * 192_000; bytes += block.length) yield block
+  }
+  let turns = 0
+  let over = false
+  const count = () => {
+    turns++
+    if (!over) setImmediate(count)
+  }
+  setImmediate(count)
+  const [part] = await Array.fromAsync(recordings.transcribe(minute(), { ...OPTIONS, raw }, never()))
+  over = true
+  expect(part?.endMs).toBe(60_075)
+  expect(turns).toBeGreaterThan(20)
 })
