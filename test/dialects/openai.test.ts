@@ -109,6 +109,21 @@ describe("a transcript for the client of OpenAI", () => {
     expect(recordings.heard[0]?.prompt).toBe("Bonjour")
     expect(recordings.heard[1]?.prompt).toEndWith("the end")
   })
+
+  test("is heard with the languages and keywords that were told, as on the realtime wire", async () => {
+    const { openai, recordings } = startForOpenAi({}, { language: "de" })
+    const ask = (wishes: { language?: string; languages: string[]; prompt?: string; keywords?: string[] }) =>
+      openai.audio.transcriptions.create({ file: file([7, 1]), model, ...wishes })
+    await ask({ languages: ["fr"], keywords: ["Xanten", "Ghent"] })
+    await ask({ languages: ["fr", "en"], prompt: "A call.", keywords: ["Xanten"] })
+    await ask({ language: "en", languages: ["fr"] })
+    expect(recordings.heard.map(({ language, prompt }) => [language, prompt])).toEqual([
+      ["fr", "Xanten, Ghent"],
+      ["auto", "A call. Xanten"],
+      ["en", undefined],
+    ])
+    expect(await failure(ask({ languages: ["nowhere"] }))).toMatchObject({ status: 400, param: "language" })
+  })
 })
 
 describe("a stream of words", () => {

@@ -6,6 +6,7 @@ import { z } from "zod"
 import { SAMPLE_RATES_HZ } from "../../audio/input.ts"
 import type { Language } from "../../engines/engine.ts"
 import { CONFIG_VALUES, type Config, DEFAULT_CONFIG, PROMPT_CHARACTERS_MAX, withWishes } from "../config.ts"
+import { languageOf, promptOf } from "../openai/hints.ts"
 
 const Format = z.discriminatedUnion("type", [
   z.object({ type: z.literal("audio/pcm"), rate: z.literal(SAMPLE_RATES_HZ).default(24_000) }),
@@ -155,28 +156,15 @@ function configOf(session: Session): Config | undefined {
     ...(format.type === "audio/pcm"
       ? { sample_rate: format.rate }
       : { encoding: format.type === "audio/pcmu" ? "mulaw" : "alaw", sample_rate: 8000 }),
-    prompt: promptOf(transcription),
+    prompt: promptOf(transcription?.prompt, transcription?.keywords),
     vad: turnDetection ? "server" : "none",
     threshold,
     prefix_ms: prefix_padding_ms,
     silence_ms: silence_duration_ms,
     interim: true,
   }
-  const result = withWishes(config, { language: languageOf(transcription) })
+  const result = withWishes(config, { language: languageOf(transcription?.language, transcription?.languages) })
   return result.ok ? result.config : undefined
-}
-
-/** One language is heard as such, of several the engine finds out. Clients say "" where it is to be detected. */
-function languageOf(transcription: Transcription | null): string | undefined {
-  const { language, languages } = transcription ?? {}
-  const [only, ...others] = languages ?? []
-  const said = language ?? (others.length > 0 ? "auto" : only)
-  return said === "" ? "auto" : (said ?? undefined)
-}
-
-function promptOf(transcription: Transcription | null): string {
-  const { prompt, keywords } = transcription ?? {}
-  return [prompt ?? "", (keywords ?? []).join(", ")].filter(Boolean).join(" ").slice(-PROMPT_CHARACTERS_MAX)
 }
 
 /** Within what this server can do: told so, rather than refused, for no client reckons with either. */
