@@ -251,6 +251,20 @@ describe("an update", () => {
     expect(inputOf(send(update({}))[0]).noise_reduction).toBeNull()
   })
 
+  test("that is refused names the field as its wire does", () => {
+    const { send, append } = open("", {}, { ...DEFAULTS, strictModels: true })
+    const older = (session: object) => errorIn(send({ type: "transcription_session.update", session }))
+    expect(older({ input_audio_transcription: { language: "english!" } })).toMatchObject({
+      param: "session.input_audio_transcription.language",
+    })
+    expect(older({ input_audio_transcription: { model: "gpt-9" } })).toMatchObject({ param: "session.input_audio_transcription.model" })
+    expect(errorIn(send(update({ transcription: { languages: ["x!"] } })))).toMatchObject({
+      param: "session.audio.input.transcription.languages",
+    })
+    append(HALF_SECOND)
+    expect(older({ turn_detection: null })).toMatchObject({ param: "session.turn_detection" })
+  })
+
   test("in mid-stream reaches the engine, but cannot turn endpointing on or off", () => {
     const { send, append } = open()
     append(HALF_SECOND)
