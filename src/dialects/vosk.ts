@@ -6,7 +6,7 @@ import { z } from "zod"
 import { type AudioReader, createAudioReader, SAMPLE_RATES_HZ } from "../audio/input.ts"
 import type { FinalEvent, SpeechEvent } from "../speech/events.ts"
 import { joinTexts, type Word } from "../speech/transcript.ts"
-import { audioFormatOf, type Config, DEFAULT_CONFIG, streamOptionsOf, withWishes } from "./config.ts"
+import { audioFormatOf, type Config, DEFAULT_CONFIG, PROMPT_CHARACTERS_MAX, streamOptionsOf, withWishes } from "./config.ts"
 import { CONTROL_CHARACTERS_MAX } from "./controls.ts"
 import type { Command, Dialect } from "./dialect.ts"
 import type { SocketDoor } from "./door.ts"
@@ -19,13 +19,19 @@ const SAMPLE_RATE_HZ = 8_000
 /** Unsupported data: what a client gets that wishes for a sample rate that we cannot read. */
 const UNSUPPORTED = 1003
 
+const TOO_BIG = 1009
+
+/** What a list of phrases has for all other words. */
+const UNKNOWN_WORD = "[unk]"
+
 const Message = z.looseObject({
+  /** As loosely typed as with Vosk itself: a client whose rate went unheard would get words made of noise. */
   config: z
     .looseObject({
-      sample_rate: z.coerce.number().optional(),
-      words: z.boolean().optional(),
-      max_alternatives: z.coerce.number().optional(),
-      phrase_list: z.array(z.string()).optional(),
+      sample_rate: z.unknown().optional(),
+      words: z.unknown().optional(),
+      max_alternatives: z.unknown().optional(),
+      phrase_list: z.unknown().optional(),
     })
     .optional(),
   /** Whatever it is. */
@@ -94,14 +100,13 @@ export function createVosk(initial: Config): Dialect {
   }
 
   function configure(wished: NonNullable<z.output<typeof Message>["config"]>): readonly Command[] {
-    words = wished.words ?? words
-    alternatives = (wished.max_alternatives ?? (alternatives ? 1 : 0)) > 0
+    if (wished.words !== undefined) words = Boolean(wished.words)
+    if (wished.max_alternatives !== undefined) alternatives = Number(wished.max_alternatives) > 0
     // The audio that came is read already.
     if (reader) return []
-    const { sample_rate, phrase_list } = wished
-    const result = withWishes(config, { sample_rate, prompt: phrase_list?.join(", ") })
+    const result = withWishes(config, { sample_rate: rateOf(wished.sample_rate), prompt: promptOf(wished.phrase_list) })
     if (result.ok) config = result.config
-    const reason = `sample_rate must be one of ${SAMPLE_RATES_HZ.join(", ")}, phrase_list short`
+    const reason = `sample_rate must be one of ${SAMPLE_RATES_HZ.join(", ")}`
     return result.ok ? [] : [{ type: "fail", code: UNSUPPORTED, reason }]
   }
 
@@ -136,7 +141,9 @@ export function createVosk(initial: Config): Dialect {
       return Array.isArray(commands) ? [...answered(commands)] : answered({ [Symbol.iterator]: () => commands as Iterator<Command> })
     },
     readText(text) {
-      const message = text.length > CONTROL_CHARACTERS_MAX ? undefined : parsed(text)
+      if (text.length > CONTROL_CHARACTERS_MAX)
+        return [{ type: "fail", code: TOO_BIG, reason: `a text has at most ${CONTROL_CHARACTERS_MAX} characters` }]
+      const message = parsed(text)
       if (!message) return []
       if (message.eof !== undefined) return [...(reader ? accept(reader.end()) : []), { type: "finish" }]
       if (message.reset !== undefined) {
@@ -161,6 +168,18 @@ export function createVosk(initial: Config): Dialect {
       reader = undefined
     },
   }
+}
+
+/** As a number, whatever it is written as: of nothing else is there a rate. */
+function rateOf(given: unknown): number | undefined {
+  return given === undefined ? undefined : Number(given ?? Number.NaN)
+}
+
+/** A hint, as much of it as is heard of. */
+function promptOf(phrases: unknown): string | undefined {
+  if (!Array.isArray(phrases)) return undefined
+  const said = phrases.filter((phrase): phrase is string => typeof phrase === "string" && phrase !== UNKNOWN_WORD)
+  return said.join(", ").slice(0, PROMPT_CHARACTERS_MAX)
 }
 
 function together(segments: readonly FinalEvent[]): Ended {

@@ -5,7 +5,8 @@
 import type { AudioFormat, Encoding } from "../../audio/input.ts"
 import type { Language } from "../../engines/engine.ts"
 import { audioFormatOf, type Config, DEFAULT_CONFIG, PROMPT_CHARACTERS_MAX, withWishes } from "../config.ts"
-import { Refused } from "../door.ts"
+import { type Defaults, Refused } from "../door.ts"
+import { isServed } from "../model-names.ts"
 
 const ENCODINGS: Readonly<Record<string, Encoding>> = { linear16: "pcm_s16le", linear32: "pcm_f32le", mulaw: "mulaw", alaw: "alaw" }
 
@@ -46,11 +47,14 @@ export interface RecordedWishes {
   readonly splitSeconds: number
 }
 
-/** Throws Refused `bad_request`, naming the field. `fallback` is the language of clients that name none. */
-export function readLive(query: URLSearchParams, fallback: Language): LiveWishes {
-  refuseCallback(query)
+/** What stands where the client says nothing, and what it may not say. */
+type WishDefaults = Pick<Defaults, "language" | "model" | "strictModels">
+
+/** Throws Refused `bad_request`, naming the field. */
+export function readLive(query: URLSearchParams, defaults: WishDefaults): LiveWishes {
+  refuseWhatIsNotOurs(query, defaults)
   const encoding = said(query, "encoding")
-  const config = configOf(query, fallback, encoding === undefined ? undefined : formatOf(query, encoding))
+  const config = configOf(query, defaults.language, encoding === undefined ? undefined : formatOf(query, encoding))
   // One stream is heard for each client: to mix the speakers in silence would be no answer.
   if (flag(query, "multichannel") && (encoding === undefined || config.channels > 1))
     throw wrong("multichannel", "live streams are heard as one channel")
@@ -68,12 +72,12 @@ export function readLive(query: URLSearchParams, fallback: Language): LiveWishes
 }
 
 /** As readLive. */
-export function readRecorded(query: URLSearchParams, fallback: Language): RecordedWishes {
-  refuseCallback(query)
+export function readRecorded(query: URLSearchParams, defaults: WishDefaults): RecordedWishes {
+  refuseWhatIsNotOurs(query, defaults)
   const encoding = said(query, "encoding")
   // Other encodings live in containers, which say it by themselves.
   const format = encoding !== undefined && ENCODINGS[encoding] ? formatOf(query, encoding) : undefined
-  const config = configOf(query, fallback, format)
+  const config = configOf(query, defaults.language, format)
   const split = Number(said(query, "utt_split") ?? UTTERANCE_SPLIT_SECONDS)
   if (!(split > 0)) throw wrong("utt_split", "utt_split must be a number of seconds above 0")
   return {
@@ -98,11 +102,16 @@ function formatOf(query: URLSearchParams, name: string): Format {
 }
 
 function configOf(query: URLSearchParams, fallback: Language, format: Format | undefined): Config {
-  const language = flag(query, "detect_language") ? "auto" : said(query, "language")
+  const language = detects(query) ? "auto" : said(query, "language")
   const given = { ...format, language: language === "multi" ? "auto" : language, prompt: promptOf(query) }
   const result = withWishes({ ...DEFAULT_CONFIG, language: fallback }, given)
   if (!result.ok) throw wrong(result.fault.split(" ", 1)[0] ?? "", result.fault)
   return result.config
+}
+
+/** True, or the languages to choose from; ours are all. */
+function detects(query: URLSearchParams): boolean {
+  return query.getAll("detect_language").some((text) => !/^(false|0|)$/i.test(text))
 }
 
 /** Of both generations; the older one may carry a weight, as in `snuffleupagus:2`. */
@@ -112,8 +121,8 @@ function promptOf(query: URLSearchParams): string {
 }
 
 function silenceOf(query: URLSearchParams): number {
-  const ms = whole(query, "endpointing", 0) ?? DEFAULT_CONFIG.silence_ms
-  return Math.min(Math.max(ms, SILENCE_MS_MIN), SILENCE_MS_MAX)
+  const ms = /^true$/i.test(said(query, "endpointing") ?? "true") ? DEFAULT_CONFIG.silence_ms : whole(query, "endpointing", 0)
+  return Math.min(Math.max(ms ?? 0, SILENCE_MS_MIN), SILENCE_MS_MAX)
 }
 
 /** Null if it was not said. */
@@ -132,7 +141,9 @@ function flag(query: URLSearchParams, name: string): boolean {
   throw wrong(name, `${name} must be true or false`)
 }
 
-function refuseCallback(query: URLSearchParams): void {
+function refuseWhatIsNotOurs(query: URLSearchParams, defaults: WishDefaults): void {
+  const model = said(query, "model")
+  if (model !== undefined && !isServed(model, defaults)) throw wrong("model", "model must be one of those that /v1/models lists")
   if (said(query, "callback") !== undefined) throw wrong("callback", "this server calls nobody back")
 }
 

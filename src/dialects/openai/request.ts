@@ -3,9 +3,10 @@
  * we do not know, or that only steer OpenAI's own models (`temperature`, `chunking_strategy`, `include`), change nothing.
  */
 import type { Language } from "../../engines/engine.ts"
-import { CONFIG_VALUES, DEFAULT_CONFIG, PROMPT_CHARACTERS_MAX, withWishes } from "../config.ts"
+import { CONFIG_VALUES, DEFAULT_CONFIG, withWishes } from "../config.ts"
 import { Refused } from "../door.ts"
 import { FILE, type Form } from "./form.ts"
+import { languageOf, promptOf } from "./hints.ts"
 
 export type Task = "transcribe" | "translate"
 
@@ -48,8 +49,8 @@ export function readWishes({ fields, file }: Form, task: Task, fallback: Languag
     file,
     model,
     // Who wants a translation need not know from which language.
-    language: readLanguage(said("language"), task === "translate" ? "auto" : fallback),
-    prompt: said("prompt")?.slice(-PROMPT_CHARACTERS_MAX) || undefined,
+    language: readLanguage(languageOf(said("language"), fields.get("languages")), task === "translate" ? "auto" : fallback),
+    prompt: promptOf(said("prompt"), fields.get("keywords")) || undefined,
     format,
     words,
     segments: !words || granularities.includes("segment"),
@@ -57,9 +58,9 @@ export function readWishes({ fields, file }: Form, task: Task, fallback: Languag
   }
 }
 
-/** As `en`, `EN` or `en-US`; "" is to be detected. */
+/** As `en`, `EN` or `en-US`, or `auto`. */
 function readLanguage(said: string | undefined, fallback: Language): Language {
-  const result = withWishes({ ...DEFAULT_CONFIG, language: fallback }, { language: said === "" ? "auto" : said })
+  const result = withWishes({ ...DEFAULT_CONFIG, language: fallback }, { language: said })
   if (!result.ok) throw wrong("language", `language must be ${CONFIG_VALUES.language}`)
   return result.config.language
 }

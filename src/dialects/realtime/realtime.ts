@@ -1,7 +1,8 @@
 /**
  * OpenAI's realtime transcription as a dialect: audio in base64 inside JSON texts, and of each utterance an item: when somebody
  * speaks, what was committed, the words that stand as deltas, and the whole transcript. A client's mistake is answered by an
- * `error` event and changes nothing. Knows no socket, no engine and no clock.
+ * `error` event and changes nothing, except that of a long audio the part before the fault is heard. Knows no socket, no engine
+ * and no clock.
  */
 import { type AudioReader, bytesPerSecond, createAudioReader } from "../../audio/input.ts"
 import type { SpeechEvent } from "../../speech/events.ts"
@@ -81,13 +82,14 @@ export function createRealtime(initial: RealtimeOptions): Dialect {
   function update({ type, session: given }: Message & { session: unknown }, eventId: string | null): readonly Command[] {
     const updated = updatedSession(session, given)
     if (!updated.ok) return refuse(mistake("invalid_value", updated.message, updated.param), eventId)
+    const { paths } = updated
     const { transcription } = updated.session
     if (transcription?.model && !initial.serves(transcription.model)) {
-      return refuse(mistake("model_not_found", "there is no such model", "session.audio.input.transcription.model"), eventId)
+      return refuse(mistake("model_not_found", "there is no such model", `${paths.transcription}.model`), eventId)
     }
     if (items && updated.config.vad !== config.vad) {
       const message = "turn_detection can be turned on or off only before the first audio"
-      return refuse(mistake("invalid_value", message, "session.audio.input.turn_detection"), eventId)
+      return refuse(mistake("invalid_value", message, paths.turnDetection), eventId)
     }
     const { encoding, sample_rate } = updated.config
     const rest = encoding === config.encoding && sample_rate === config.sample_rate ? [] : endReader()
