@@ -57,6 +57,18 @@ export const upstreamErrors = new Counter({
   labelNames: ["engine", "code"],
   registers,
 })
+export const fallbacks = new Counter({
+  name: "xrx_stt_fallbacks_total",
+  help: "Utterances answered by another engine than the first, by both and why: the code of the failure, or left_out (it kept failing)",
+  labelNames: ["engine", "to", "reason"],
+  registers,
+})
+export const breakerState = new Gauge({
+  name: "xrx_stt_breaker_state",
+  help: "Whether an engine with others behind it is asked: 0 it is, 1 it is tried out, 2 it is left out because it kept failing",
+  labelNames: ["engine"],
+  registers,
+})
 export const audioDroppedSeconds = new Counter({
   name: "xrx_stt_audio_dropped_seconds_total",
   help: "Seconds of accepted audio given up without its words, by engine",

@@ -34,19 +34,33 @@ const origins = text
   .refine((items) => items.every((item) => URL.canParse(item) && new URL(item).origin === item.toLowerCase()))
   .transform((items) => items.map((item) => item.toLowerCase()))
 
+const PROVIDERS = ["faster_whisper", "whisper", "groq", "deepgram"] as const
+const provider = z.enum(PROVIDERS).transform((name) => (name === "faster_whisper" ? "whisper" : name))
+/** A comma-separated list, each once. */
+const providers = text
+  .transform((list) => list.split(",").map((item) => item.trim()))
+  .pipe(z.array(provider).min(1))
+  .transform((items) => [...new Set(items)])
+
 /** Long enough for a sentence in work, shorter than the 10 s after which `docker stop` kills. */
 const DEFAULT_DRAIN_MS = 8000
 
 const schemas = {
-  STT_PROVIDER: z
-    .enum(["faster_whisper", "whisper", "groq", "deepgram"])
-    .default("faster_whisper")
-    .transform((name) => (name === "faster_whisper" ? "whisper" : name))
-    .register(about, {
-      expects: "faster_whisper, whisper, groq or deepgram",
-      meaning: "Who turns speech into text: Whisper inside this program (`faster_whisper`, or `whisper`), or a cloud provider",
-      defaultText: "`faster_whisper`",
-    }),
+  STT_PROVIDER: provider.default("whisper").register(about, {
+    expects: "faster_whisper, whisper, groq or deepgram",
+    meaning: "Who turns speech into text: Whisper inside this program (`faster_whisper`, or `whisper`), or a cloud provider",
+    defaultText: "`faster_whisper`",
+  }),
+  STT_FALLBACK: providers.optional().register(about, {
+    expects: "providers, separated by commas, such as groq,whisper",
+    meaning: "Who is asked for the words of the same audio, in this order, when `STT_PROVIDER` fails or is too slow",
+    defaultText: "nobody",
+  }),
+  STT_FALLBACK_MS: wholeNumber(100, 600_000).default(4000).register(about, {
+    expects: "a whole number from 100 to 600000",
+    unit: "ms",
+    meaning: "With `STT_FALLBACK`, how long a cloud provider may take for an utterance; a tenth of its length comes on top",
+  }),
   WHISPER_MODEL: text
     .regex(/^(?!.*:\/\/)/)
     .default("base")
@@ -183,7 +197,7 @@ const names = Object.keys(schemas) as Name[]
 const ALIASES: Readonly<Record<string, Name>> = { LOG_SPEECH_THRESHOLD: "NO_SPEECH_THRESHOLD" }
 
 /** Ignoring one of these in silence would leave a door open, or a promise broken, that the operator believes in. */
-const UNSUPPORTED = ["STT_API_KEYS", "STT_REQUIRE_KEY", "STT_FALLBACK"]
+const UNSUPPORTED = ["STT_API_KEYS", "STT_REQUIRE_KEY"]
 
 /** Settings of the other xRx services, which share one env file with us, and one that nobody ever read. */
 const NOT_OURS = ["STT_HOST", "STT_PORT", "STT_PATH", "STT_WAIT_MS", "STT_SAMPLE_RATE"]
@@ -234,14 +248,22 @@ function faultOf(name: Name, value: string | undefined): string {
 /** Rules between settings. A setting with a fault of its own is absent here and breaks no further rule. */
 function contradictions(set: Partial<Parsed>, values: Record<string, string>): string[] {
   const faults: string[] = []
-  const provider = set.STT_PROVIDER
-  const needed = provider === "groq" ? "GROQ_STT_API_KEY" : provider === "deepgram" ? "DG_API_KEY" : undefined
-  if (needed && values[needed] === undefined) faults.push(`${needed}: required by STT_PROVIDER=${provider}`)
-  if (needed && set.STT_OFFLINE) faults.push(`STT_OFFLINE: allows no outgoing connection, and STT_PROVIDER=${provider} is one`)
+  const chosen = [...(set.STT_PROVIDER ? [{ by: "STT_PROVIDER", name: set.STT_PROVIDER }] : []), ...fallbacksOf(set)]
+  for (const { by, name } of chosen) {
+    if (name === "whisper") continue
+    const needed = name === "groq" ? "GROQ_STT_API_KEY" : "DG_API_KEY"
+    if (values[needed] === undefined) faults.push(`${needed}: required by ${by}=${name}`)
+    if (set.STT_OFFLINE) faults.push(`STT_OFFLINE: allows no outgoing connection, and ${by}=${name} is one`)
+  }
   if ((set.TLS_CERT === undefined) !== (set.TLS_KEY === undefined)) {
     faults.push(`${set.TLS_CERT === undefined ? "TLS_CERT" : "TLS_KEY"}: required, because the other half of the pair is set`)
   }
   return faults
+}
+
+/** Those that are not asked anyhow. */
+function fallbacksOf({ STT_PROVIDER, STT_FALLBACK = [] }: Partial<Parsed>) {
+  return STT_FALLBACK.filter((name) => name !== STT_PROVIDER).map((name) => ({ by: "STT_FALLBACK", name }))
 }
 
 function aliasWarnings(values: Record<string, string>): string[] {

@@ -32,6 +32,7 @@ describe("without any setting", () => {
       STT_STRICT_MODELS: false,
       STT_QUEUE_MAX: 64,
       STT_DRAIN_MS: 8000,
+      STT_FALLBACK_MS: 4000,
       STT_OFFLINE: false,
       LOG_LEVEL: "info",
     })
@@ -163,14 +164,27 @@ describe("faults", () => {
     ["STT_ALLOWED_ORIGINS", "https://a.example,b.example"],
     ["STT_ALLOWED_ORIGINS", "https://a.example/page"],
     ["STT_ALLOWED_ORIGINS", ","],
+    ["STT_FALLBACK", "groq,azure"],
+    ["STT_FALLBACK", ","],
+    ["STT_FALLBACK_MS", "0"],
     ["GROQ_BASE_URL", "localhost:1"],
     ["DEEPGRAM_BASE_URL", "ftp://localhost"],
   ])("%s=%s is one", (name, value) => {
     expect(faults({ [name]: value })).toEqual([expect.stringMatching(new RegExp(`^${name}: expected `))])
   })
 
-  test.each(["STT_API_KEYS", "STT_REQUIRE_KEY", "STT_FALLBACK"])("%s is one, whatever it says", (name) => {
+  test.each(["STT_API_KEYS", "STT_REQUIRE_KEY"])("%s is one, whatever it says", (name) => {
     expect(faults({ [name]: "0" })).toEqual([expect.stringContaining(`${name}: not supported by this version`)])
+  })
+
+  test("a fallback needs its key, and may need the network; whoever is asked anyhow is no fallback", () => {
+    const all = { STT_PROVIDER: "groq", GROQ_STT_API_KEY: "k", STT_FALLBACK: "deepgram, faster_whisper,groq,whisper" }
+    expect(faults(all)).toEqual(["DG_API_KEY: required by STT_FALLBACK=deepgram"])
+    expect(settings({ ...all, DG_API_KEY: "d" }).STT_FALLBACK).toEqual(["deepgram", "whisper", "groq"])
+    expect(faults({ STT_FALLBACK: "groq", GROQ_STT_API_KEY: "k", STT_OFFLINE: "1" })).toEqual([
+      "STT_OFFLINE: allows no outgoing connection, and STT_FALLBACK=groq is one",
+    ])
+    expect(faults({ STT_FALLBACK: "whisper", STT_OFFLINE: "1" })).toEqual([])
   })
 
   test("never show what may be secret", () => {

@@ -108,6 +108,23 @@ describe("the server as a process", () => {
     expect(await program.exited).toBe(1)
   }, 120_000)
 
+  test("has Whisper answer with STT_FALLBACK when the cloud is slow, and counts that", async () => {
+    await using upstream = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Promise<Response>(() => {}) })
+    const groq = { STT_PROVIDER: "groq", GROQ_STT_API_KEY: "key", GROQ_BASE_URL: upstream.url.origin }
+    const behind = { STT_FALLBACK: "groq,whisper", STT_FALLBACK_MS: "200", STT_ENGINES: "1", STT_MIN_REPLY_MS: "0" }
+    await using program = startProgram([], { ...local, ...groq, ...behind })
+    const address = new URL(String((await program.seen("listening")).address))
+    const client = await connect(address)
+    for (let turn = 0; turn < 3; turn++) {
+      client.send(new Uint8Array((await clip("ps_goforward")).buffer))
+      expect(words(await client.next())).toMatch(/^go forward (ten|10) meters$/)
+    }
+    expect(await program.seen("engine left out")).toMatchObject({ engine: "groq", code: "timeout" })
+    const metrics = await (await fetch(new URL("/metrics", address.href.replace("ws:", "http:")))).text()
+    expect(metrics).toContain('xrx_stt_fallbacks_total{engine="groq",to="whisper",reason="timeout"} 2')
+    expect(metrics).toContain('xrx_stt_fallbacks_total{engine="groq",to="whisper",reason="left_out"} 1')
+  }, 120_000)
+
   test("goes on answering when whoever reads its log is gone", async () => {
     await using program = startProgram([], { ...local, STT_ENGINES: "1", LOG_LEVEL: "debug" })
     const address = new URL(String((await program.seen("listening")).address))
