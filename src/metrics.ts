@@ -39,6 +39,54 @@ export const finalSeconds = new Histogram({
   buckets: [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30],
   registers,
 })
+export const replySeconds = new Histogram({
+  name: "xrx_stt_reply_seconds",
+  help: "From the commit, or from the end of speech being heard, to the final, in its turn; by engine and mode (dialect)",
+  labelNames: ["engine", "mode"],
+  buckets: [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30],
+  registers,
+})
+export const firstInterimSeconds = new Histogram({
+  name: "xrx_stt_first_interim_seconds",
+  help: "From somebody being heard to speak to the first interim words of it, by engine and mode (dialect)",
+  labelNames: ["engine", "mode"],
+  buckets: [0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10],
+  registers,
+})
+export const queueWaitSeconds = new Histogram({
+  name: "xrx_stt_queue_wait_seconds",
+  help: "How long a whole utterance waited for a permit",
+  labelNames: ["engine"],
+  buckets: [0.005, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+  registers,
+})
+export const pieceWaitSeconds = new Histogram({
+  name: "xrx_stt_piece_wait_seconds",
+  help: "How long a piece of an utterance waited for a local engine, by urgency",
+  labelNames: ["urgency"],
+  buckets: [0.005, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+  registers,
+})
+export const decodeSeconds = new Histogram({
+  name: "xrx_stt_decode_seconds",
+  help: "How long an engine took for the words of a whole utterance, once it had a permit",
+  labelNames: ["engine"],
+  buckets: [0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30],
+  registers,
+})
+export const realTimeFactor = new Histogram({
+  name: "xrx_stt_real_time_factor",
+  help: "That time by the length of the audio, of utterances of half a second at least: above 1 it cannot keep up",
+  labelNames: ["engine"],
+  buckets: [0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5],
+  registers,
+})
+export const heardSeconds = new Counter({
+  name: "xrx_stt_heard_seconds_total",
+  help: "Seconds of whole utterances that an engine gave words or silence for",
+  labelNames: ["engine"],
+  registers,
+})
 export const queueWaiting = new Gauge({
   name: "xrx_stt_queue_waiting",
   help: "Utterances waiting for a permit",

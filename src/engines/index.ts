@@ -12,6 +12,7 @@ import { createVoiceActivityDetector } from "../speech/vad/detector.ts"
 import type { VoiceActivityDetector } from "../speech/vad/vad.ts"
 import type { Engine, Transcriber } from "./engine.ts"
 import { type Candidate, createFallback } from "./fallback.ts"
+import { measured } from "./measured.ts"
 import { transcribeByStreams } from "./streamed.ts"
 import type { DownloadProgress } from "./whisper/models.ts"
 
@@ -53,7 +54,8 @@ export async function openProvider(context: ProviderContext): Promise<Provider> 
 
   async function candidate(name: Settings["STT_PROVIDER"]): Promise<Candidate> {
     const provider = await openers[name](context)
-    const transcriber = provider.kind === "transcriber" ? provider.transcriber : transcribeByStreams(provider.engine, STREAMS_AT_ONCE)
+    const transcriber =
+      provider.kind === "transcriber" ? provider.transcriber : measured(transcribeByStreams(provider.engine, STREAMS_AT_ONCE))
     return { transcriber, deadlineMs: name === "whisper" ? null : STT_FALLBACK_MS }
   }
   const candidates = [await candidate(first), ...(await Promise.all(behind.map(candidate)))] as const
@@ -127,7 +129,7 @@ async function openWhisper({ settings, engines, env, engineCommand, vad, onDownl
     env,
     log,
   })
-  return { kind: "transcriber", transcriber }
+  return { kind: "transcriber", transcriber: measured(transcriber) }
 }
 
 async function openGroq({ settings, log }: ProviderContext): Promise<Provider> {
@@ -141,7 +143,7 @@ async function openGroq({ settings, log }: ProviderContext): Promise<Provider> {
     ...(isOneOfSeveral(settings) && { deadlineMs: settings.STT_FALLBACK_MS }),
     log,
   })
-  return { kind: "transcriber", transcriber }
+  return { kind: "transcriber", transcriber: measured(transcriber) }
 }
 
 async function openDeepgram({ settings, log }: ProviderContext): Promise<Provider> {

@@ -9,7 +9,7 @@ import { type Clock, pause } from "../clock.ts"
 import { Refused } from "../dialects/door.ts"
 import type { RecordingOptions, RecordingPart, Recordings } from "../dialects/recordings.ts"
 import { EngineError, type Transcriber } from "../engines/engine.ts"
-import { audioSeconds, recordingsWaiting, utterances } from "../metrics.ts"
+import { audioSeconds, queueWaitSeconds, recordingsWaiting, utterances } from "../metrics.ts"
 import { quietestPlace } from "../speech/pauses.ts"
 import { createPermits, type Permits } from "../speech/permits.ts"
 import { shiftedBy } from "../speech/transcript.ts"
@@ -114,9 +114,12 @@ export function createRecordings(engine: RecordingEngine, limits: RecordingLimit
   }
 
   async function permit(samples: Int16Array, begun: boolean, signal: AbortSignal): Promise<() => void> {
+    const waitsSinceMs = clock.now()
     for (;;) {
       try {
-        return await permits.take(signal, { long: samples.length > LONG_SAMPLES })
+        const giveBack = await permits.take(signal, { long: samples.length > LONG_SAMPLES })
+        queueWaitSeconds.observe({ engine: transcriber.name }, (clock.now() - waitsSinceMs) / 1000)
+        return giveBack
       } catch (thrown) {
         if (!begun || !(thrown instanceof EngineError) || thrown.code !== "overloaded") throw thrown
         await pause(RETRY_MS, clock, signal)

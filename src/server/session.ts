@@ -13,6 +13,7 @@ import type { SpeechEvent } from "../speech/events.ts"
 import { createBackpressure } from "./backpressure.ts"
 import { createInbox } from "./inbox.ts"
 import { createReplies } from "./replies.ts"
+import { createReplyTimes } from "./reply-times.ts"
 import { createWakes } from "./wakes.ts"
 
 /**
@@ -40,6 +41,8 @@ export interface SessionOptions {
   readonly id: string
   readonly engine: Engine
   readonly dialect: Dialect
+  /** What its sessions are counted as. */
+  readonly mode: string
   /** The least time from the receipt of a committed message to its reply; 0 disables. */
   readonly minReplyMs: number
   readonly transport: Transport
@@ -78,7 +81,7 @@ export interface Session {
   close(): void
 }
 
-export function createSession({ id, engine, dialect, minReplyMs, transport, unixMs, clock, log }: SessionOptions): Session {
+export function createSession({ id, engine, dialect, mode, minReplyMs, transport, unixMs, clock, log }: SessionOptions): Session {
   let stream: Stream | undefined
   let reading: Promise<void> = Promise.resolve()
   let finished: Promise<void> | undefined
@@ -88,6 +91,7 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, unix
   const committedAtMs: number[] = []
   let clearsOwed = 0
   const replies = createReplies({ clock, send: (text) => transport.sendText(text) })
+  const times = createReplyTimes({ engine: engine.name, mode }, clock)
   const inbox = createInbox({
     read: readMessage,
     obey: (command) => wakes.after(obey(command)),
@@ -160,7 +164,9 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, unix
   }
 
   function take(event: SpeechEvent) {
-    const askedAtMs = asked(event) ?? clock.now()
+    const committed = asked(event)
+    times.note(event, "cause" in event && event.cause === "commit" ? (committed ?? null) : null)
+    const askedAtMs = committed ?? clock.now()
     for (const text of wakes.after(dialect.write(event, wakes.nowMs()))) replies.push(text, askedAtMs + minReplyMs)
     backpressure.weigh()
   }

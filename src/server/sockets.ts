@@ -77,6 +77,7 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
       id,
       engine,
       dialect: opening.dialect(),
+      mode: label,
       minReplyMs: opening.paced ? minReplyMs : 0,
       transport: {
         sendText: (text) => sendText(socket, text),

@@ -6,7 +6,7 @@ import { msFromSamples, samplesFromMs } from "../audio/pcm.ts"
 import type { Clock } from "../clock.ts"
 import { type Context, EngineError, type Transcriber, type Utterance } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
-import { finalSeconds, forcedPrefixes, utterances } from "../metrics.ts"
+import { finalSeconds, forcedPrefixes, queueWaitSeconds, utterances } from "../metrics.ts"
 import type { EndCause, SpeechEvent } from "./events.ts"
 import { type Ended, finalOf } from "./final-event.ts"
 import type { Standing } from "./interims.ts"
@@ -113,7 +113,9 @@ export function createFinals({ transcriber, permits, clock, log, session, words,
     let release = () => {}
     try {
       const context = known && (await known)
+      const waitsSinceMs = clock.now()
       release = await permits.take(signal, { long: utterance.samples.length > LONG_SAMPLES })
+      queueWaitSeconds.observe({ engine }, (clock.now() - waitsSinceMs) / 1000)
       return await transcriber.transcribe(context ? { ...utterance, context } : utterance, signal)
     } catch (thrown) {
       return thrown instanceof EngineError ? thrown : mistake(thrown)

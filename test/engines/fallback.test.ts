@@ -178,8 +178,8 @@ describe("when the first fails, the next is asked for the words of the same audi
 
 describe("exactly one answer comes", () => {
   test("although the first would still have given its own after the deadline", async () => {
-    const late = Promise.withResolvers<Response>()
-    const stalling = startGroqUpstream(async () => (await late.promise).clone())
+    const late = Promise.withResolvers<string>()
+    const stalling = startGroqUpstream(async () => Response.json(verbose(await late.promise)))
     const { clock, ask, whole } = calling({ ...createSlow(stalling), name: "first" }, groqAt(saying("next"), "next"))
     stops.push(() => stalling.stop())
     const permits = createPermits({ atOnce: 1, waitingMax: 8 })
@@ -190,7 +190,7 @@ describe("exactly one answer comes", () => {
     stream.finish()
     await stalling.question(1)
     await clock.advance(DEADLINE_MS * 2)
-    late.resolve(Response.json(verbose("first")))
+    late.resolve("first")
     const events = await Array.fromAsync(stream.events)
     expect(events).toMatchObject([{ type: "final", text: "next", end: true }])
     expect(await ask()).toBe("first")
