@@ -117,6 +117,17 @@ export const breakerState = new Gauge({
   labelNames: ["engine"],
   registers,
 })
+export const canaries = new Counter({
+  name: "xrx_stt_canaries_total",
+  help: "Times that a known recording was asked for, by outcome: understood, misheard, or the code of a failure",
+  labelNames: ["outcome"],
+  registers,
+})
+export const canaryOk = new Gauge({
+  name: "xrx_stt_canary_ok",
+  help: "1 while the engine understands a known recording, 0 while it does not or has not yet",
+  registers,
+})
 export const audioDroppedSeconds = new Counter({
   name: "xrx_stt_audio_dropped_seconds_total",
   help: "Seconds of accepted audio given up without its words, by engine",

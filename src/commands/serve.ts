@@ -5,10 +5,12 @@
 import { createDecoder } from "../audio/decoding/decoders.ts"
 import { prepareAudio } from "../audio/input.ts"
 import type { Engine } from "../engines/engine.ts"
-import { openDetector, openProvider, speechOf } from "../engines/index.ts"
+import { openDetector, openProvider, speechOf, type Whole } from "../engines/index.ts"
+import { type Canary, startCanary } from "../server/canary.ts"
 import { type RunningServer, type ServerOptions, startServer } from "../server/server.ts"
 import type { Settings } from "../settings.ts"
 import { readCertificate } from "./certificate.ts"
+import { isKnownClip, KNOWN_CLIP_LANGUAGE, readKnownClip } from "./known-clip.ts"
 import { enginesThatFit, readMachine } from "./machine.ts"
 import { EXIT, type Program, stopped } from "./program.ts"
 import { showDownload } from "./progress.ts"
@@ -35,15 +37,17 @@ export async function serve(program: Program): Promise<number> {
   const { engine, whole } = speechOf(provider, { settings, vad, log })
   const decoder = createDecoder({ command: program.decodeCommand, env: program.env, processes: DECODE_PROCESSES, log })
   const recordings = whole && { ...whole, decoder, waitingMax: settings.STT_QUEUE_MAX }
+  const canary = whole && (await canaryOf(program, whole))
   try {
     await prepareAudio()
-    const server = listen({ ...serverOptions(settings), ...(tls && { tls }), ...(recordings && { recordings }), engine, log })
+    const given = { ...(tls && { tls }), ...(recordings && { recordings }), ...(canary && { canary }) }
+    const server = listen({ ...serverOptions(settings), ...given, engine, log })
     if (typeof server === "string") {
       log.error("cannot start", { reason: server })
       return EXIT.failed
     }
     announce(program, server, engine, settings.STT_PROVIDER === "whisper" ? engines : undefined)
-    const cause = await Promise.race([neverReady(engine, program, download.end), stopped(stop)])
+    const cause = await Promise.race([neverReady(engine, canary, program, download.end), stopped(stop)])
     if (cause !== "stopped") {
       log.error("the engine can never be ready", { reason: cause.reason })
       await server.stop()
@@ -53,11 +57,20 @@ export async function serve(program: Program): Promise<number> {
     await server.drain(settings.STT_DRAIN_MS)
     return EXIT.drained
   } finally {
+    canary?.close()
     await engine.close()
     await decoder.close()
     await vad.close()
     log.info("stopped")
   }
+}
+
+/** None where each question costs money. */
+async function canaryOf({ settings, log }: Program, whole: Whole): Promise<Canary | null> {
+  if (settings.STT_PROVIDER !== "whisper") return null
+  // Another model may know no English, but has something to say to speech.
+  const isUnderstood = settings.WHISPER_MODEL === "base" ? isKnownClip : (text: string) => text !== ""
+  return startCanary({ ...whole, samples: await readKnownClip(), language: KNOWN_CLIP_LANGUAGE, isUnderstood, log })
 }
 
 /** The server, or why there is none. */
@@ -71,13 +84,13 @@ function listen(options: ServerOptions): RunningServer | string {
   }
 }
 
-/** Settles only if the engine will never answer. */
-function neverReady(engine: Engine, { log }: Program, settled: () => void): Promise<{ reason: string }> {
+/** Settles only if the engine will never answer. Until then it tells when it does. */
+function neverReady(engine: Engine, canary: Canary | null, { log }: Program, settled: () => void): Promise<{ reason: string }> {
   return new Promise((resolve) => {
     engine.ready().then(
       () => {
         settled()
-        log.info("ready", { engine: engine.name, model: engine.model })
+        void (canary?.understood ?? Promise.resolve()).then(() => log.info("ready", { engine: engine.name, model: engine.model }))
       },
       (error: unknown) => {
         settled()

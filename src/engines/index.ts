@@ -75,11 +75,17 @@ export function openDetector({ settings, env, vadCommand, log }: DetectorContext
   return createVoiceActivityDetector({ command: vadCommand, env, cacheDirs: cacheDirsOf(settings, env), log })
 }
 
+/** For whole utterances: who hears them, with the permits that its streams take too. */
+export interface Whole {
+  readonly transcriber: Transcriber
+  readonly permits: Permits
+}
+
 /** What the server asks for words: streams of every provider, whole recordings of some. */
 export interface Speech {
   readonly engine: Engine
-  /** Behind that engine, with the permits that its streams take; null if the provider hears streams only. */
-  readonly whole: { readonly transcriber: Transcriber; readonly permits: Permits } | null
+  /** Behind that engine; null if the provider hears streams only. */
+  readonly whole: Whole | null
 }
 
 /** The provider as the server wants it. It is ready without the detector, unless whoever says nothing of a mode streams. */

@@ -9,6 +9,7 @@ import type { Mode } from "../dialects/query.ts"
 import type { Engine, Language } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { createCalls } from "./calls.ts"
+import type { Canary } from "./canary.ts"
 import { type Answer, createDoors, isReading } from "./doors.ts"
 import { collectProcessMetrics, metricsPage, watchReadiness } from "./health.ts"
 import { createRecordings, noRecordings, RECORDING_SECONDS_MAX, type RecordingEngine } from "./recordings.ts"
@@ -24,6 +25,8 @@ export interface ServerOptions {
   readonly engine: Engine
   /** Unset where the provider only hears live streams: recordings are then refused. */
   readonly recordings?: RecordingEngine
+  /** Asked for readiness, too. Its owner closes it. */
+  readonly canary?: Canary
   /** For clients that do not say `?mode=`. */
   readonly mode: Mode
   /** For clients that do not say `?language=`. */
@@ -88,7 +91,7 @@ export function startServer(options: ServerOptions): RunningServer {
   }
 
   async function readyz(): Promise<Response> {
-    const why = whyNoSocket()?.message ?? (await readiness.whyNot())
+    const why = whyNoSocket()?.message ?? (await readiness.whyNot()) ?? options.canary?.whyNot
     return why === undefined ? line(200, "ok") : line(503, `not ready: ${why}`)
   }
 

@@ -108,6 +108,16 @@ describe("the server as a process", () => {
     expect(await program.exited).toBe(1)
   }, 120_000)
 
+  test("says that it is ready once a known recording was understood, and then is", async () => {
+    await using program = startProgram([], { ...local, STT_ENGINES: "1" })
+    const http = String((await program.seen("listening")).address).replace("ws:", "http:")
+    await program.seen("ready")
+    expect((await fetch(new URL("/readyz", http))).status).toBe(200)
+    const metrics = await (await fetch(new URL("/metrics", http))).text()
+    expect(metrics).toContain('xrx_stt_canaries_total{outcome="understood"} 1\n')
+    expect(metrics).toContain("xrx_stt_canary_ok 1\n")
+  }, 120_000)
+
   test("has Whisper answer with STT_FALLBACK when the cloud is slow, and counts that", async () => {
     await using upstream = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Promise<Response>(() => {}) })
     const groq = { STT_PROVIDER: "groq", GROQ_STT_API_KEY: "key", GROQ_BASE_URL: upstream.url.origin }
