@@ -28,7 +28,9 @@ describe("without any setting", () => {
       STT_MODE: "utterance",
       STT_MIN_REPLY_MS: 120,
       STT_THREADS: 1,
+      STT_REQUIRE_KEY: false,
       STT_MAX_SESSIONS: 1000,
+      STT_PROXY_HOPS: 0,
       STT_STRICT_MODELS: false,
       STT_QUEUE_MAX: 64,
       STT_DRAIN_MS: 8000,
@@ -173,8 +175,20 @@ describe("faults", () => {
     expect(faults({ [name]: value })).toEqual([expect.stringMatching(new RegExp(`^${name}: expected `))])
   })
 
-  test.each(["STT_API_KEYS", "STT_REQUIRE_KEY"])("%s is one, whatever it says", (name) => {
-    expect(faults({ [name]: "0" })).toEqual([expect.stringContaining(`${name}: not supported by this version`)])
+  test("keys are named or called by their place, and may share a name, but a key has one", () => {
+    expect(settings({ STT_API_KEYS: "alice:k:1, k2,alice:k3" }).STT_API_KEYS).toEqual([
+      { name: "alice", key: "k:1" },
+      { name: "key2", key: "k2" },
+      { name: "alice", key: "k3" },
+    ])
+    for (const list of ["alice:k1,bob:k1", "al ice:k1", "alice:", ":k1", ",", "alice:k 1"])
+      expect(faults({ STT_API_KEYS: list })).toEqual([expect.stringMatching(/^STT_API_KEYS: expected keys .*\(not shown\)$/)])
+  })
+
+  test("where a key is required there must be keys", () => {
+    expect(faults({ STT_REQUIRE_KEY: "1" })).toEqual(["STT_API_KEYS: required by STT_REQUIRE_KEY, or STT_API_KEYS_FILE"])
+    expect(faults({ STT_REQUIRE_KEY: "1", STT_API_KEYS: "k" })).toEqual([])
+    expect(faults({ STT_REQUIRE_KEY: "1", STT_API_KEYS_FILE: "/keys" })).toEqual([])
   })
 
   test("a fallback needs its key, and may need the network; whoever is asked anyhow is no fallback", () => {

@@ -4,6 +4,9 @@
  */
 import type { Asking, Defaults, HttpDoor, Refusal, SocketDoor } from "../dialects/door.ts"
 import { refusals } from "../metrics.ts"
+import { clientAddress } from "./addresses.ts"
+import type { Admission, Client } from "./admission.ts"
+import type { Auth } from "./auth.ts"
 import type { Calls } from "./calls.ts"
 import { mayAsk, preflight, showTo } from "./origins.ts"
 import { worded } from "./refusing.ts"
@@ -15,9 +18,14 @@ export interface DoorsOptions {
   readonly httpDoors: readonly HttpDoor[]
   readonly defaults: Defaults
   readonly calls: Calls
-  /** Why nobody may come in now by a socket, or by anything. */
-  readonly whyNoSocket: () => Refusal | undefined
+  /** Why nobody may come in now. */
   readonly whyNobody: () => Refusal | undefined
+  readonly auth: Auth
+  /** Whether doors that are keyless need a key too. */
+  readonly requireKey: boolean
+  readonly admission: Admission
+  /** As clientAddress. */
+  readonly proxyHops: number
   readonly allowedOrigins: readonly string[] | undefined
   readonly unixNow: () => number
 }
@@ -31,10 +39,11 @@ export interface Doors {
 }
 
 /** A request at an HttpDoor. */
-type Visit = Asking & { readonly rest: string }
+type Visit = Asking & { readonly rest: string; readonly peer: string }
 
 export function createDoors({ socketDoors, httpDoors, defaults, calls, ...options }: DoorsOptions): Doors {
   const routeOf = createRoutes(socketDoors, httpDoors)
+  const { auth, admission, proxyHops } = options
 
   function whyStranger(request: Request): Refusal | undefined {
     if (mayAsk(request.headers.get("origin"), options.allowedOrigins)) return undefined
@@ -42,15 +51,20 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
   }
 
   function upgrade(door: SocketDoor, request: Request, asking: Asking, server: Bun.Server<Admitted>): Response | undefined {
-    const refusal = options.whyNoSocket() ?? whyStranger(request)
+    const refusal = options.whyNobody() ?? whyStranger(request)
     if (refusal) return refused(door, refusal, asking)
+    const shown = auth.check(asking, options.requireKey || door.keyless !== true)
+    if (!shown.ok) return refused(door, shown.refusal, asking)
+    const client = clientOf(asking, peerOf(request, server), shown.name)
+    const full = admission.whyNoSocket(client)
+    if (full) return refused(door, full, asking)
     const opening = door.open(asking, defaults)
     if (!opening.ok) {
       refusals.inc({ reason: "query" })
       return opening.refusal
     }
     const { requestId: id, unixMs } = asking
-    const data = { id, unixMs, opening, messageMax: door.messageMax }
+    const data = { id, unixMs, opening, messageMax: door.messageMax, client }
     if (server.upgrade(request, { data, ...(opening.headers && { headers: opening.headers }) })) return undefined
     return refused(door, { reason: "handshake", status: 400, message: "not a WebSocket handshake" }, asking)
   }
@@ -69,19 +83,29 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
     const door = doors.find(({ methods }) => methods.some((one) => one === method || (one === "GET" && isReading(method))))
     const refusal = whyStranger(request)
     if (refusal) return refused(doors[0], refusal, visit)
+    // A browser asks with OPTIONS before it shows a key.
     const response = await (method === "OPTIONS" ? preflight(request, methodsOf(doors)) : door ? handled(door) : wrongMethod())
     showTo(request.headers.get("origin"), response)
     return response
 
     function handled(door: HttpDoor) {
       const closed = options.whyNobody()
-      return closed ? refused(door, closed, visit) : calls.answer(door, request, visit)
+      if (closed) return refused(door, closed, visit)
+      const shown = auth.check(visit, true)
+      if (!shown.ok) return refused(door, shown.refusal, visit)
+      const client = clientOf(visit, visit.peer, shown.name)
+      const greedy = admission.whyNoRequest(client)
+      return greedy ? refused(door, greedy, visit) : calls.answer(door, request, { ...visit, client })
     }
 
     function wrongMethod() {
       const allow = methodsOf(doors)
       return worded(doors[0].refuse, { reason: "method", status: 405, message: `only ${allow} here` }, visit, { allow })
     }
+  }
+
+  function clientOf({ header }: Asking, peer: string, key: string | undefined): Client {
+    return { key, address: clientAddress(peer, header("x-forwarded-for"), proxyHops) }
   }
 
   return {
@@ -97,7 +121,9 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
       if (first) {
         // Bun would cut off a request that is worked on for ten seconds.
         server.timeout(request, 0)
-        return call([first, ...others], request, { ...asking, rest: decoded(rest) }).then((response) => named(response, asking))
+        return call([first, ...others], request, { ...asking, rest: decoded(rest), peer: peerOf(request, server) }).then((response) =>
+          named(response, asking),
+        )
       }
       return socket ? named(tellOfSocket(socket, request, asking), asking) : "elsewhere"
     },
@@ -116,6 +142,10 @@ function named<Given extends Response | undefined>(response: Given, { requestId 
 
 function methodsOf(doors: readonly HttpDoor[]): string {
   return doors.flatMap(({ methods }) => methods.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method]))).join(", ")
+}
+
+function peerOf(request: Request, server: Bun.Server<Admitted>): string {
+  return server.requestIP(request)?.address ?? ""
 }
 
 function wantsSocket({ headers }: Request): boolean {

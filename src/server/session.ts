@@ -39,6 +39,8 @@ export interface Transport {
 
 export interface SessionOptions {
   readonly id: string
+  /** As StreamOptions.client. */
+  readonly client?: string | undefined
   readonly engine: Engine
   readonly dialect: Dialect
   /** What its sessions are counted as. */
@@ -81,7 +83,7 @@ export interface Session {
   close(): void
 }
 
-export function createSession({ id, engine, dialect, mode, minReplyMs, transport, unixMs, clock, log }: SessionOptions): Session {
+export function createSession({ id, client, engine, dialect, mode, minReplyMs, transport, unixMs, clock, log }: SessionOptions): Session {
   let stream: Stream | undefined
   let reading: Promise<void> = Promise.resolve()
   let finished: Promise<void> | undefined
@@ -110,7 +112,7 @@ export function createSession({ id, engine, dialect, mode, minReplyMs, transport
   /** The stream is opened by the first audio, not by the connection: clients keep sockets open for hours, or leak them. */
   function opened(): Stream {
     if (stream) return stream
-    stream = engine.open({ ...dialect.stream, session: id })
+    stream = engine.open({ ...dialect.stream, session: id, client })
     reading = read(stream)
     return stream
   }

@@ -7,6 +7,7 @@ import { type Opening, SOCKET_MESSAGE_MAX } from "../dialects/door.ts"
 import type { Engine } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { audioSeconds, sessionsOpen } from "../metrics.ts"
+import { type Admission, type Client as Asker, ownerOf, type Place } from "./admission.ts"
 import { drainAll } from "./drain.ts"
 import { createLiveness } from "./liveness.ts"
 import { createSession, type Session } from "./session.ts"
@@ -26,12 +27,17 @@ export interface Admitted {
   readonly opening: Opening & { readonly ok: true }
   /** As SocketDoor.messageMax. */
   readonly messageMax: number
+  readonly client: Asker
 }
+
+/** A longer message is sound, or costs as much. */
+const SOUND_BYTES_MIN = 64
 
 export interface SocketsOptions {
   readonly engine: Engine
   /** Of openings that are paced. */
   readonly minReplyMs: number
+  readonly admission: Admission
   readonly clock?: Clock
   readonly log: Log
 }
@@ -48,6 +54,7 @@ type Socket = Bun.ServerWebSocket<Admitted>
 
 interface Client {
   readonly session: Session
+  readonly place: Place
   readonly openedAtMs: number
   /** Why we cut it off without a close frame, for the log. */
   cutReason?: string
@@ -55,7 +62,7 @@ interface Client {
   readonly whenSent: (() => void)[]
 }
 
-export function createSockets({ engine, minReplyMs, clock = realClock, log }: SocketsOptions): Sockets {
+export function createSockets({ engine, minReplyMs, admission, clock = realClock, log }: SocketsOptions): Sockets {
   const clients = new Map<Socket, Client>()
   const liveness = createLiveness<Socket>(clock)
 
@@ -71,10 +78,11 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
   }
 
   function open(socket: Socket) {
-    const { id, unixMs, opening } = socket.data
+    const { id, unixMs, opening, client } = socket.data
     const { label } = opening
     const session = createSession({
       id,
+      client: ownerOf(client),
       engine,
       dialect: opening.dialect(),
       mode: label,
@@ -89,7 +97,7 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
       clock,
       log,
     })
-    clients.set(socket, { session, openedAtMs: clock.now(), whenSent: [] })
+    clients.set(socket, { session, place: admission.enter(client), openedAtMs: clock.now(), whenSent: [] })
     liveness.watch(socket, {
       get paused() {
         return session.paused
@@ -98,13 +106,14 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
       giveUp: () => cut(socket, "no answer to pings"),
     })
     sessionsOpen.inc({ mode: label })
-    log.info("connected", { session: id, mode: label, ...opening.facts, address: socket.remoteAddress })
+    log.info("connected", { session: id, mode: label, ...opening.facts, key: client.key, address: client.address })
     session.greet()
   }
 
   function message(socket: Socket, message: string | Uint8Array) {
     liveness.heard(socket)
-    const session = clients.get(socket)?.session
+    const { session, place } = clients.get(socket) ?? {}
+    if (message.length >= SOUND_BYTES_MIN) place?.heard()
     const { messageMax } = socket.data
     if (message.length > messageMax) session?.fail("message_too_big", `message over ${messageMax} bytes`)
     else session?.receive(message)
@@ -114,6 +123,7 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
     const client = clients.get(socket)
     if (!client) return
     clients.delete(socket)
+    client.place.leave()
     liveness.forget(socket)
     client.session.close()
     for (const resolve of client.whenSent) resolve()

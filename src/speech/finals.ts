@@ -77,6 +77,8 @@ export interface FinalsOptions {
   readonly clock: Clock
   readonly log: Log
   readonly session: string
+  /** As StreamOptions.client. */
+  readonly client?: string | undefined
   /** Whether finals carry the times of their words. */
   readonly words: boolean
   readonly push: (event: SpeechEvent) => void
@@ -90,7 +92,7 @@ interface Owed {
   tell: (() => void) | null
 }
 
-export function createFinals({ transcriber, permits, clock, log, session, words, push, onDone }: FinalsOptions): Finals {
+export function createFinals({ transcriber, permits, clock, log, session, client, words, push, onDone }: FinalsOptions): Finals {
   const engine = transcriber.name
   const attempts = new Set<AbortController>()
   /** In the order in which they ended. */
@@ -114,7 +116,7 @@ export function createFinals({ transcriber, permits, clock, log, session, words,
     try {
       const context = known && (await known)
       const waitsSinceMs = clock.now()
-      release = await permits.take(signal, { long: utterance.samples.length > LONG_SAMPLES })
+      release = await permits.take(signal, { long: utterance.samples.length > LONG_SAMPLES, client, session })
       queueWaitSeconds.observe({ engine }, (clock.now() - waitsSinceMs) / 1000)
       return await transcriber.transcribe(context ? { ...utterance, context } : utterance, signal)
     } catch (thrown) {
