@@ -20,6 +20,22 @@ export const refusals = new Counter({
   labelNames: ["reason"],
   registers,
 })
+export const admissions = new Counter({
+  name: "xrx_stt_admissions_total",
+  help: "Sockets and requests let in, by the name of the key that they showed; none without one",
+  labelNames: ["key"],
+  registers,
+})
+export const speakers = new Gauge({
+  name: "xrx_stt_speakers",
+  help: "Sockets that count as speaking: opened, or sent audio, in the last 15 s",
+  registers,
+})
+export const speakersMax = new Gauge({
+  name: "xrx_stt_speakers_max",
+  help: "How many may count as speaking until further sockets are refused; infinite without a limit",
+  registers,
+})
 export const utterances = new Counter({
   name: "xrx_stt_utterances_total",
   help: "Utterances ended, by engine and outcome: text, silence, or the code of a failure",

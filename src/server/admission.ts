@@ -6,6 +6,7 @@
  */
 import type { Clock } from "../clock.ts"
 import type { Refusal } from "../dialects/door.ts"
+import { admissions, speakersMax as speakersMost, speakers as speakersNow } from "../metrics.ts"
 
 /** Who asks, as far as limits go. */
 export interface Client {
@@ -37,8 +38,8 @@ export interface Admission {
   enter(client: Client): Place
   /** Counts a request; call the function when it is over, once. */
   begin(client: Client): () => void
-  /** Sockets that count as speaking now. */
-  readonly speakers: number
+  /** Brings the metrics of speakers up to date. */
+  count(): void
 }
 
 /** Of one socket. */
@@ -107,6 +108,7 @@ export function createAdmission({ sessionsMax, perKeyMax, perAddressMax, speaker
     },
     whyNoRequest: whyTooGreedy,
     enter(client) {
+      admissions.inc({ key: client.key ?? "none" })
       const owner = ownerOf(client)
       const state = { owner, speakingUntilMs: clock.now() + SPEAKING_MS }
       const place: Place = {
@@ -122,12 +124,14 @@ export function createAdmission({ sessionsMax, perKeyMax, perAddressMax, speaker
       return place
     },
     begin(client) {
+      admissions.inc({ key: client.key ?? "none" })
       const owner = ownerOf(client)
       count(owner, "requests", 1)
       return () => count(owner, "requests", -1)
     },
-    get speakers() {
-      return countSpeakers()
+    count() {
+      speakersNow.set(countSpeakers())
+      speakersMost.set(speakersMax?.() ?? Number.POSITIVE_INFINITY)
     },
   }
 }

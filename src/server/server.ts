@@ -108,13 +108,18 @@ export function startServer(options: ServerOptions): RunningServer {
     return why === undefined ? line(200, "ok") : line(503, `not ready: ${why}`)
   }
 
+  function showMetrics() {
+    admission.count()
+    return metricsPage()
+  }
+
   /** Whoever watches a process shows no key. */
   const probes = new Map<string, () => Response | Promise<Response>>([
     ["/healthz", () => line(200, "ok")],
     ["/readyz", readyz],
   ])
   const pages = new Map<string, () => Response | Promise<Response>>([
-    ["/metrics", metricsPage],
+    ["/metrics", showMetrics],
     ["/", () => line(200, "xrx-stt: speech to text over a WebSocket at /api/v1/ws; also /healthz, /readyz, /metrics")],
   ])
 
