@@ -144,6 +144,18 @@ export const canaryOk = new Gauge({
   help: "1 while the engine understands a known recording, 0 while it does not or has not yet",
   registers,
 })
+export const childBytes = new Gauge({
+  name: "xrx_stt_child_resident_bytes",
+  help: "Memory of the processes beside the server, by kind: engine, vad, decode. Linux only",
+  labelNames: ["kind"],
+  registers,
+})
+export const childProcesses = new Gauge({
+  name: "xrx_stt_child_processes",
+  help: "Those processes",
+  labelNames: ["kind"],
+  registers,
+})
 export const audioDroppedSeconds = new Counter({
   name: "xrx_stt_audio_dropped_seconds_total",
   help: "Seconds of accepted audio given up without its words, by engine",

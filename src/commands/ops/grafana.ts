@@ -174,9 +174,12 @@ const ROWS: readonly Row[] = [
       },
       {
         title: "Memory",
-        meaning: "Of the server alone, without its engines",
+        meaning: "Of the server, and of its engines and other processes by kind",
         unit: "bytes",
-        lines: { "{{instance}}": sum("process_resident_memory_bytes", "instance") },
+        lines: {
+          "server {{instance}}": sum("process_resident_memory_bytes", "instance"),
+          "{{kind}} {{instance}}": sum("xrx_stt_child_resident_bytes", "instance, kind"),
+        },
       },
       {
         title: "Processor",
