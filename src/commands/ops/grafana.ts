@@ -57,6 +57,12 @@ const ROWS: readonly Row[] = [
         lines: { "{{reason}}": `sum by (reason) (${rate("xrx_stt_refusals_total")})` },
       },
       {
+        title: "Speakers",
+        meaning: "Sockets that sent audio lately, of as many as may; beyond, newcomers are refused",
+        unit: "short",
+        lines: { "{{instance}}": sum("xrx_stt_speakers", "instance"), "at most {{instance}}": sum("xrx_stt_speakers_max", "instance") },
+      },
+      {
         title: "Sessions open",
         meaning: "WebSockets, by mode",
         unit: "short",
