@@ -13,7 +13,9 @@ export async function checkEngine(program: Omit<Program, "log">): Promise<Findin
   const download = showDownload({ ...program, log: silentLog })
   const startedAt = performance.now()
   const vad = openDetector({ ...program, log: silentLog })
-  const provider = await openProvider({ ...program, engines: 1, vad, onDownload: download.onProgress, log: silentLog })
+  // Another engine's words would prove nothing.
+  const alone = { ...settings, STT_FALLBACK: undefined }
+  const provider = await openProvider({ ...program, settings: alone, engines: 1, vad, onDownload: download.onProgress, log: silentLog })
   if (provider.kind !== "transcriber") throw new Error("whisper is a transcriber")
   const { transcriber } = provider
   try {

@@ -21,12 +21,12 @@ const CERTAIN: readonly EngineErrorCode[] = ["unauthorized", "rate_limited"]
 
 export interface Breaker {
   readonly state: BreakerState
-  /** True, once, if an utterance is to be tried now: then `succeeded`, `failed` or `undecided` MUST follow. */
+  /** True, once, if an utterance is to be tried now: `probed` MUST follow, after what became of it was told. */
   probe(): boolean
+  probed(): void
+  /** Of any utterance, also one that was no probe. */
   succeeded(): void
   failed(error: EngineError): void
-  /** The probe told nothing. */
-  undecided(): void
 }
 
 export interface BreakerOptions {
@@ -68,22 +68,19 @@ export function createBreaker({ clock, onChange }: BreakerOptions): Breaker {
       onChange("half_open", null, 0)
       return true
     },
+    probed() {
+      probing = false
+    },
     succeeded: close,
     failed(error) {
       // It answered, and about this utterance alone.
       if (error.code === "bad_audio") return close()
-      if (!TELLING.includes(error.code)) {
-        probing = false
-        return
-      }
+      if (!TELLING.includes(error.code)) return
       failures++
       const isNews = timesOpened === 0 ? failures >= FAILURES_TO_OPEN || CERTAIN.includes(error.code) : probing
       probing = false
       // What was asked before it opened, and fails now, says nothing new.
       if (isNews) open(error)
-    },
-    undecided() {
-      probing = false
     },
   }
 }

@@ -72,7 +72,6 @@ export function createFallback({ candidates, waitingMax, clock = realClock, log 
       return transcriber === first ? transcript : withoutTokens(transcript)
     } catch (thrown) {
       if (thrown instanceof EngineError) breaker.failed(thrown)
-      else breaker.undecided()
       throw thrown
     } finally {
       release()
@@ -100,7 +99,9 @@ export function createFallback({ candidates, waitingMax, clock = realClock, log 
   /** Nobody waits for it; so it has audio of its own, and outlives the caller. */
   function tryOut(seat: Seat, utterance: Utterance) {
     if (!seat.breaker.probe()) return
-    ask(seat, { ...utterance, samples: utterance.samples.slice() }, closing.signal).catch(() => {})
+    ask(seat, { ...utterance, samples: utterance.samples.slice() }, closing.signal)
+      .catch(() => {})
+      .finally(seat.breaker.probed)
   }
 
   async function askInTurn(utterance: Utterance, signal: AbortSignal): Promise<Transcript> {

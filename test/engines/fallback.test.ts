@@ -263,6 +263,26 @@ describe("an engine that keeps failing", () => {
     expect(await ask()).toBe("first")
   })
 
+  test("is tried out by one copy only, also while an asker of the last resort gives up", async () => {
+    let dead = true
+    const ailing = startGroqUpstream((_, index) => (index < FAILURES_TO_OPEN ? refusal(404, {}) : new Promise<Response>(() => {})))
+    const next = startGroqUpstream(() => (dead ? refusal(413, {}) : Response.json(verbose("next"))))
+    const first = { ...createSlow(ailing), name: "first" }
+    const { ask, abort, clock, whole } = calling(first, groqAt(next, "next"))
+    stops.push(() => ailing.stop())
+    for (let asked = 0; asked < FAILURES_TO_OPEN; asked++) await ask().catch(() => {})
+    await clock.advance(OPEN_MS)
+    const leaving = whole.transcribe({ samples: speech, language: "en" }, abort.signal).catch((thrown: EngineError) => thrown.code)
+    await ailing.question(FAILURES_TO_OPEN + 2)
+    abort.abort()
+    expect(await leaving).toBe("aborted")
+    dead = false
+    const { signal } = new AbortController()
+    expect((await whole.transcribe({ samples: speech, language: "en" }, signal)).text).toBe("next")
+    expect(ailing.asked).toHaveLength(FAILURES_TO_OPEN + 2)
+    expect(await stateOf("first")).toBe(1)
+  })
+
   test("is left out for twice as long when it fails again", async () => {
     const dead = startGroqUpstream(() => refusal(404, {}))
     const { ask, tap, clock } = calling(groqAt(dead, "first"), groqAt(saying("next"), "next"))
