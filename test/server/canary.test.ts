@@ -6,6 +6,7 @@ import { CANARY_AGAIN_MS, CANARY_DEADLINE_MS, CANARY_EVERY_MS, type Canary, star
 import { createPermits, type Permits } from "../../src/speech/permits.ts"
 import { type HandClock, handClock } from "../support/clock.ts"
 import { type LogTap, tapLog } from "../support/log.ts"
+import { serve } from "../support/server.ts"
 
 const samples = new Int16Array(16_000)
 
@@ -119,6 +120,20 @@ describe("a canary", () => {
     expect(await busy()).toBe(before + 3)
     expect(canary.whyNot).toBeUndefined()
     release()
+  })
+
+  test("speaks for readiness, whatever the engine says of itself", async () => {
+    const { server } = serve({ canary })
+    const ready = async () => {
+      const response = await fetch(new URL("/readyz", server.url))
+      return `${response.status} ${await response.text()}`
+    }
+    expect(await ready()).toBe("503 not ready: no recording was transcribed yet\n")
+    await load()
+    expect(await ready()).toBe("200 ok\n")
+    says = "go home"
+    await clock.advance(CANARY_EVERY_MS + CANARY_AGAIN_MS)
+    expect(await ready()).toBe("503 not ready: a known recording is not understood: misheard\n")
   })
 
   test("is left off at once when it is closed at work, and never asked for again", async () => {

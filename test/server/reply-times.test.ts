@@ -3,7 +3,10 @@ import type { Histogram } from "prom-client"
 import { firstInterimSeconds, replySeconds } from "../../src/metrics.ts"
 import { createReplyTimes } from "../../src/server/reply-times.ts"
 import type { FinalEvent, SpeechEvent } from "../../src/speech/events.ts"
+import { connect, socketUrl } from "../support/client.ts"
 import { type HandClock, handClock } from "../support/clock.ts"
+import { audio } from "../support/scripted-streams.ts"
+import { serve } from "../support/server.ts"
 
 const labels = { engine: "scripted", mode: "clocked" }
 
@@ -75,6 +78,27 @@ describe("the times of replies", () => {
     await clock.advance(1_000)
     times.note(final(0, { cause: "commit" }), 900)
     expect(await seen(replySeconds)).toEqual({ count: 1, sum: 1.1 })
+  })
+
+  test("are those of real clients, by the engine and the mode of each", async () => {
+    const { server, engine } = serve()
+    const line = `xrx_stt_reply_seconds_count{engine="${engine.name}",mode="utterance"}`
+    const counted = async () => {
+      const page = await (await fetch(new URL("/metrics", server.url))).text()
+      return Number(
+        page
+          .split("\n")
+          .find((one) => one.startsWith(line))
+          ?.slice(line.length) ?? 0,
+      )
+    }
+    const before = await counted()
+    const client = await connect(socketUrl(server.url))
+    for (let turn = 0; turn < 3; turn++) {
+      client.send(audio(1))
+      await client.next()
+    }
+    expect(await counted()).toBe(before + 3)
   })
 
   test("count no utterance without audio, none that failed or was cleared, and none whose end nobody heard", async () => {
