@@ -4,7 +4,7 @@
  */
 import { msFromSamples } from "../audio/pcm.ts"
 import { type Clock, pause, realClock } from "../clock.ts"
-import type { Transcriber } from "../engines/engine.ts"
+import { EngineError, type Transcriber } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import type { Permits } from "../speech/permits.ts"
 
@@ -18,12 +18,11 @@ const SPOKEN_SHARE = 0.45
 /** However slow it seemed: fewer can be told only by somebody who knows what else runs here. */
 const SPEAKERS_MIN = 4
 
-/** The best counts, since something else may run, as at the start of a machine. */
-const ROUNDS = 3
-const PAUSE_MS = 500
+/** Waits before the rounds. The best counts, since something else may run, as at the start of a machine. */
+const ROUNDS_AFTER_MS = [0, 500, 60_000, 600_000]
 
-/** Utterances at once for each engine: one in work and one that waits, as under load. */
-const PER_ENGINE = 2
+/** Later rounds are left out while clients are served: they would take from them, and measure what is left. */
+const ROUNDS_ANYWAY = 2
 
 export interface CapacityOptions {
   readonly transcriber: Transcriber
@@ -37,29 +36,34 @@ export interface CapacityOptions {
   readonly log: Log
 }
 
-/** Tells how many speakers there may be after each round; never fewer than before. Never rejects: what cannot be measured is no limit. */
+/** Tells how many speakers there may be, whenever it is more than before. Never rejects: what cannot be measured is no limit. */
 export async function measureCapacity(options: CapacityOptions, tell: (speakers: number) => void): Promise<void> {
-  const { transcriber, signal, clock = realClock, log } = options
+  const { transcriber, permits, signal, clock = realClock, log } = options
+  const engine = transcriber.name
   let best = 0
-  try {
-    for (let round = 0; round < ROUNDS; round++) {
-      await pause(round === 0 ? 0 : PAUSE_MS, clock, signal)
-      best = Math.max(best, await decodedPerSecond(options, clock))
+  for (const [round, afterMs] of ROUNDS_AFTER_MS.entries()) {
+    try {
+      await pause(afterMs, clock, signal)
+      if (round >= ROUNDS_ANYWAY && permits.taken > 0) continue
+      const realTimes = await decodedPerSecond(options, clock)
+      if (realTimes <= best) continue
+      best = realTimes
       tell(speakersFor(best))
+      log.info("capacity", { engine, realTimes: Math.round(best * 10) / 10, speakers: speakersFor(best) })
+    } catch (thrown) {
+      if (signal.aborted) return
+      log.warn("capacity not measured", { engine, error: thrown instanceof EngineError ? thrown.code : "internal" })
     }
-  } catch (thrown) {
-    if (!signal.aborted) log.warn("capacity not measured", { error: thrown instanceof Error ? thrown.name : typeof thrown })
   }
-  if (best > 0) log.info("capacity", { engine: transcriber.name, realTimes: Math.round(best * 10) / 10, speakers: speakersFor(best) })
 }
 
 function speakersFor(realTimes: number): number {
   return Math.max(SPEAKERS_MIN, Math.floor(realTimes * SPOKEN_SHARE))
 }
 
-/** Seconds of speech in a second, with all engines at work. */
+/** Seconds of speech in a second, with as much at once as the engines take. */
 async function decodedPerSecond({ transcriber, permits, samples, language, signal }: CapacityOptions, clock: Clock): Promise<number> {
-  const count = PER_ENGINE * transcriber.concurrency
+  const count = transcriber.concurrency
   const startedAtMs = clock.now()
   await Promise.all(
     Array.from({ length: count }, async () => {

@@ -37,29 +37,40 @@ function measured(tookMs: () => number, signal = new AbortController().signal) {
 }
 
 test("as many may speak as can be followed with all engines at work, by the best of its rounds", async () => {
-  const took = [400, 400, 400, 400, 200, 200, 200, 200, 800, 800, 800, 800]
+  const took = [400, 400, 200, 200, 800, 800, 100, 100]
   const { clock, steps, tap, told, done, permits } = measured(() => took.shift() ?? 0)
   await steps(10_000)
+  // 20 s of speech in 0.4 s, and in 0.2 s.
+  expect(told).toEqual([22, 45])
+  expect(await tap.seen("capacity", 2)).toMatchObject({ engine: "slow", realTimes: 100, speakers: 45 })
+  await steps(670_000)
   await done
-  // 40 s of speech in 0.8 s, in 0.4 s, and in 1.6 s.
-  expect(told).toEqual([22, 45, 45])
-  expect(await tap.seen("capacity")).toMatchObject({ engine: "slow", realTimes: 100, speakers: 45 })
+  expect(told).toEqual([22, 45, 90])
   expect([permits.taken, permits.waiting, clock.waiting]).toEqual([0, 0, 0])
 })
 
 test("a few may speak however slow it seems", async () => {
-  const { steps, told, done } = measured(() => 20_000)
-  await steps(200_000)
+  const { steps, told } = measured(() => 20_000)
+  await steps(50_000)
+  expect(told).toEqual([4])
+})
+
+test("nobody who is served later waits for it", async () => {
+  const { steps, told, done, permits } = measured(() => 400)
+  await steps(2_000)
+  const leave = await permits.take(new AbortController().signal)
+  await steps(700_000)
   await done
-  expect(told).toEqual([4, 4, 4])
+  expect(told).toEqual([22])
+  leave()
 })
 
 test("an engine that fails sets no limit, and the log says so", async () => {
   const { steps, tap, told, done, permits } = measured(() => -1)
-  await steps(10_000)
+  await steps(700_000)
   await done
   expect([told, permits.taken]).toEqual([[], 0])
-  expect(await tap.seen("capacity not measured")).toMatchObject({ level: "warn" })
+  expect(await tap.seen("capacity not measured")).toMatchObject({ level: "warn", engine: "slow", error: "unavailable" })
 })
 
 test("stops without a word when the server does", async () => {
