@@ -28,7 +28,7 @@ export const admissions = new Counter({
 })
 export const speakers = new Gauge({
   name: "xrx_stt_speakers",
-  help: "Sockets that count as speaking: opened, or sent audio, in the last 15 s",
+  help: "Sockets that count as speaking: sent audio in the last 15 s, or opened in the last 5",
   registers,
 })
 export const speakersMax = new Gauge({

@@ -50,8 +50,11 @@ export interface Place {
   leave(): void
 }
 
-/** Whoever came or sent audio so recently counts as speaking: longer than people pause, and than clients take to begin. */
+/** Whoever sent audio so recently counts as speaking: longer than people pause. */
 export const SPEAKING_MS = 15_000
+
+/** So long whoever comes counts as about to speak. Many connect long before they do, and keep others out no longer than that. */
+export const ARRIVING_MS = 5_000
 
 /** After which a refused client may try again. */
 const RETRY_AFTER_SECONDS = 1
@@ -110,7 +113,7 @@ export function createAdmission({ sessionsMax, perKeyMax, perAddressMax, speaker
     enter(client) {
       admissions.inc({ key: client.key ?? "none" })
       const owner = ownerOf(client)
-      const state = { owner, speakingUntilMs: clock.now() + SPEAKING_MS }
+      const state = { owner, speakingUntilMs: clock.now() + ARRIVING_MS }
       const place: Place = {
         heard() {
           state.speakingUntilMs = clock.now() + SPEAKING_MS

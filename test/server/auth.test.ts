@@ -156,6 +156,13 @@ describe("a client without a known key is told in its own words", () => {
     expect(text).toBe("word 7")
   })
 
+  test("OpenAI's realtime, before there is a socket", async () => {
+    const { server } = closed()
+    const refused = await connectRaw(socketUrl(server.url, "intent=transcription", "/v1/realtime"))
+    const error = { message: "an API key is needed", type: "invalid_request_error", param: null, code: "invalid_api_key" }
+    expect([refused.status, JSON.parse(refused.body)]).toEqual([401, { error }])
+  })
+
   test("Groq's", async () => {
     const { server } = closed()
     const of = (apiKey: string) => new Groq({ apiKey, baseURL: server.url.href })
