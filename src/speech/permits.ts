@@ -1,7 +1,7 @@
 /**
  * How many may work at once, and how many may wait for that: one limiter for all clients of an engine. Knows nothing of
- * speech. Clients take turns, and so do the sessions of one client; otherwise first come, first served. Long work never holds more
- * than half of the permits, so that short work finds its way past it.
+ * speech. Clients take turns, and so do the sessions of one client; otherwise first come, first served. Neither long work nor, while
+ * there are others, one client ever takes more than half of the permits, so that the rest find their way past it.
  */
 import { EngineError } from "../engines/engine.ts"
 
@@ -39,19 +39,32 @@ export function createPermits({ atOnce, waitingMax, onWaiting = () => {} }: Perm
   if (!Number.isInteger(atOnce) || atOnce < 1) throw new RangeError(`atOnce: expected a whole number from 1, got ${atOnce}`)
   if (!(waitingMax >= 0)) throw new RangeError(`waitingMax: expected a number from 0, got ${waitingMax}`)
 
-  // One long piece of work may well keep a whole engine busy, or all of them: more at once would not end sooner.
-  const longAtOnce = Math.max(1, Math.floor(atOnce / 2))
+  // One long piece of work, or one client, may well keep a whole engine busy, or all of them: more at once would not end sooner.
+  const half = Math.max(1, Math.floor(atOnce / 2))
   let taken = 0
   let takenByLong = 0
   /** In order of arrival. Whoever waits here cannot start now. */
   const queue = new Map<() => void, Waiting>()
   const turns = createTurns()
 
-  const canStart = ({ long }: Work) => taken < atOnce && (!long || takenByLong < longAtOnce)
+  const takenByClient = new Map<string, number>()
+
+  function canStart({ long, client }: Work): boolean {
+    if (taken >= atOnce || (long && takenByLong >= half)) return false
+    return client === undefined || (takenByClient.get(client) ?? 0) < half || !turns.hasOthers(client)
+  }
+
+  function countClient(client: string | undefined, change: 1 | -1) {
+    if (client === undefined) return
+    const count = (takenByClient.get(client) ?? 0) + change
+    if (count === 0) takenByClient.delete(client)
+    else takenByClient.set(client, count)
+  }
 
   function permit(work: Work): () => void {
-    const { long } = work
+    const { long, client } = work
     taken++
+    countClient(client, 1)
     turns.had(work)
     if (long) takenByLong++
     let out = true
@@ -59,6 +72,7 @@ export function createPermits({ atOnce, waitingMax, onWaiting = () => {} }: Perm
       if (!out) return
       out = false
       taken--
+      countClient(client, -1)
       if (long) takenByLong--
       for (let grant = next(); grant; grant = next()) grant()
     }
@@ -133,6 +147,9 @@ interface Waiting {
 /** Clients, and sessions, whose last turn is remembered. Whoever is forgotten counts as not having had one. */
 const TURNS_KEPT = 1024
 
+/** Whoever had one of the last so many turns is still there. */
+const TURNS_RECENT = 64
+
 /** Who had a permit when: counted, not timed. */
 function createTurns() {
   let count = 0
@@ -153,6 +170,11 @@ function createTurns() {
       count++
       keep(clients, client)
       keep(sessions, session)
+    },
+    /** Whether another client was here lately. Work of nobody is the server's own. */
+    hasOthers(client: string): boolean {
+      for (const [other, turn] of clients) if (other !== undefined && other !== client && count - turn < TURNS_RECENT) return true
+      return false
     },
     /** Whether `one` is to have its turn before `other`, who came earlier. */
     before(one: Work, other: Work): boolean {

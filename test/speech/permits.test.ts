@@ -187,6 +187,23 @@ describe("permits", () => {
     expect(order).toEqual(["other 3", "third 4", "flood 2", "other 3", "flood 1", "flood 1", "flood 1"])
   })
 
+  test("are all one client's while there is no other, and then half of them, until the other is long gone", async () => {
+    const permits = createPermits({ atOnce: 4, waitingMax: 10 })
+    const flood = { long: false, client: "flood" }
+    const first = await Promise.all(Array.from({ length: 4 }, () => permits.take(never, flood)))
+    expect(permits.taken).toBe(4)
+    for (const giveBack of first) giveBack()
+    const other = await permits.take(never, { long: false, client: "other" })
+    const more = Array.from({ length: 4 }, () => permits.take(never, flood))
+    expect([permits.taken, permits.waiting]).toEqual([3, 2])
+    other()
+    expect([permits.taken, permits.waiting]).toEqual([2, 2])
+    for (const taken of more) (await taken)()
+    for (let turn = 0; turn < 64; turn++) (await permits.take(never, flood))()
+    await Promise.all(Array.from({ length: 4 }, () => permits.take(never, flood)))
+    expect(permits.taken).toBe(4)
+  })
+
   test("when too many wait, the newest of whoever has the most makes room for a client who has hardly any", async () => {
     const permits = createPermits({ atOnce: 1, waitingMax: 4 })
     const work = (client: string) => ({ long: false, client })
