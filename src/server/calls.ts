@@ -26,7 +26,8 @@ export interface CallsOptions {
 }
 
 export interface Calls {
-  answer(door: HttpDoor, request: Request, visit: Visit): Promise<Response>
+  /** `onWorked` is told once when nothing is worked out for it any more: what is left is on its way. */
+  answer(door: HttpDoor, request: Request, visit: Visit, onWorked: () => void): Promise<Response>
   /** Gives all up. */
   stop(): void
 }
@@ -37,7 +38,7 @@ type Visit = Asking & { readonly rest: string; readonly client: Client }
 export function createCalls({ defaults, uploads, recordingsFor, admission, clock, log }: CallsOptions): Calls {
   const open = new Set<AbortController>()
 
-  async function answer(door: HttpDoor, request: Request, { client, ...asking }: Visit): Promise<Response> {
+  async function answer(door: HttpDoor, request: Request, { client, ...asking }: Visit, onWorked: () => void): Promise<Response> {
     const over = new AbortController()
     const startedAtMs = clock.now()
     const leave = () => over.abort(new EngineError("aborted", "the client left"))
@@ -51,6 +52,7 @@ export function createCalls({ defaults, uploads, recordingsFor, admission, clock
     /** Idempotent. */
     function end(status: number) {
       if (!open.delete(over)) return
+      onWorked()
       request.signal.removeEventListener("abort", leave)
       cancelDeadline()
       upload.release()

@@ -30,6 +30,9 @@ export interface DoorsOptions {
   readonly unixNow: () => number
 }
 
+/** After its answer a connection may idle so long, as at the pages that are no door: what Bun itself grants. */
+const IDLE_SECONDS = 10
+
 /** Nothing, once the request has become a socket. */
 export type Answer = Response | Promise<Response> | undefined
 
@@ -39,7 +42,7 @@ export interface Doors {
 }
 
 /** A request at an HttpDoor. */
-type Visit = Asking & { readonly rest: string; readonly peer: string }
+type Visit = Asking & { readonly rest: string }
 
 export function createDoors({ socketDoors, httpDoors, defaults, calls, ...options }: DoorsOptions): Doors {
   const routeOf = createRoutes(socketDoors, httpDoors)
@@ -55,7 +58,7 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
     if (refusal) return refused(door, refusal, asking)
     const shown = auth.check(asking, options.requireKey || door.keyless !== true)
     if (!shown.ok) return refused(door, shown.refusal, asking)
-    const client = clientOf(asking, peerOf(request, server), shown.name)
+    const client = clientOf(asking, request, server, shown.name)
     const full = admission.whyNoSocket(client)
     if (full) return refused(door, full, asking)
     const opening = door.open(asking, defaults)
@@ -78,7 +81,12 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
     return worded(refuse, { reason: "handshake", status: 426, message }, asking, { upgrade: "websocket", connection: "Upgrade" })
   }
 
-  async function call(doors: readonly [HttpDoor, ...HttpDoor[]], request: Request, visit: Visit): Promise<Response> {
+  async function call(
+    doors: readonly [HttpDoor, ...HttpDoor[]],
+    request: Request,
+    visit: Visit,
+    server: Bun.Server<Admitted>,
+  ): Promise<Response> {
     const { method } = request
     const door = doors.find(({ methods }) => methods.some((one) => one === method || (one === "GET" && isReading(method))))
     const refusal = whyStranger(request)
@@ -93,9 +101,12 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
       if (closed) return refused(door, closed, visit)
       const shown = auth.check(visit, true)
       if (!shown.ok) return refused(door, shown.refusal, visit)
-      const client = clientOf(visit, visit.peer, shown.name)
+      const client = clientOf(visit, request, server, shown.name)
       const greedy = admission.whyNoRequest(client)
-      return greedy ? refused(door, greedy, visit) : calls.answer(door, request, { ...visit, client })
+      if (greedy) return refused(door, greedy, visit)
+      // Bun would cut off a request that is worked on for ten seconds.
+      server.timeout(request, 0)
+      return calls.answer(door, request, { ...visit, client }, () => server.timeout(request, IDLE_SECONDS))
     }
 
     function wrongMethod() {
@@ -104,7 +115,8 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
     }
   }
 
-  function clientOf({ header }: Asking, peer: string, key: string | undefined): Client {
+  function clientOf({ header }: Asking, request: Request, server: Bun.Server<Admitted>, key: string | undefined): Client {
+    const peer = server.requestIP(request)?.address ?? ""
     return { key, address: clientAddress(peer, header("x-forwarded-for"), proxyHops) }
   }
 
@@ -118,13 +130,8 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
       const asking = { requestId: crypto.randomUUID(), path, query: url.searchParams, header, unixMs: options.unixNow() }
       if (socket && request.method === "GET" && wantsSocket(request)) return named(upgrade(socket, request, asking, server), asking)
       const [first, ...others] = http
-      if (first) {
-        // Bun would cut off a request that is worked on for ten seconds.
-        server.timeout(request, 0)
-        return call([first, ...others], request, { ...asking, rest: decoded(rest), peer: peerOf(request, server) }).then((response) =>
-          named(response, asking),
-        )
-      }
+      if (first)
+        return call([first, ...others], request, { ...asking, rest: decoded(rest) }, server).then((response) => named(response, asking))
       return socket ? named(tellOfSocket(socket, request, asking), asking) : "elsewhere"
     },
   }
@@ -142,10 +149,6 @@ function named<Given extends Response | undefined>(response: Given, { requestId 
 
 function methodsOf(doors: readonly HttpDoor[]): string {
   return doors.flatMap(({ methods }) => methods.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method]))).join(", ")
-}
-
-function peerOf(request: Request, server: Bun.Server<Admitted>): string {
-  return server.requestIP(request)?.address ?? ""
 }
 
 function wantsSocket({ headers }: Request): boolean {

@@ -6,11 +6,10 @@ import { type Clock, realClock } from "../clock.ts"
 import { type Opening, SOCKET_MESSAGE_MAX } from "../dialects/door.ts"
 import type { Engine } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
-import { audioSeconds, sessionsOpen } from "../metrics.ts"
-import { type Admission, type Client as Asker, ownerOf, type Place } from "./admission.ts"
+import type { Admission, Client as Asker } from "./admission.ts"
 import { drainAll } from "./drain.ts"
+import { type Guest, welcome } from "./guests.ts"
 import { createLiveness } from "./liveness.ts"
-import { createSession, type Session } from "./session.ts"
 
 /** Bun's own limit, for all wires of this server: above every door's, so that theirs answer first; over it Bun says 1009 too. */
 const BUN_MESSAGE_BYTES_MAX = SOCKET_MESSAGE_MAX + 2 * 1024 * 1024
@@ -29,9 +28,6 @@ export interface Admitted {
   readonly messageMax: number
   readonly client: Asker
 }
-
-/** A longer message is sound, or costs as much. */
-const SOUND_BYTES_MIN = 64
 
 export interface SocketsOptions {
   readonly engine: Engine
@@ -52,10 +48,7 @@ export interface Sockets {
 
 type Socket = Bun.ServerWebSocket<Admitted>
 
-interface Client {
-  readonly session: Session
-  readonly place: Place
-  readonly openedAtMs: number
+interface Client extends Guest {
   /** Why we cut it off without a close frame, for the log. */
   cutReason?: string
   /** Called when nothing waits to be sent any more. */
@@ -79,25 +72,25 @@ export function createSockets({ engine, minReplyMs, admission, clock = realClock
 
   function open(socket: Socket) {
     const { id, unixMs, opening, client } = socket.data
-    const { label } = opening
-    const session = createSession({
+    const guest = welcome({
       id,
-      client: ownerOf(client),
+      unixMs,
+      opening,
+      client,
+      admission,
       engine,
-      dialect: opening.dialect(),
-      mode: label,
-      minReplyMs: opening.paced ? minReplyMs : 0,
+      minReplyMs,
       transport: {
         sendText: (text) => sendText(socket, text),
         pause: () => socket.pause(),
         resume: () => socket.resume(),
         close: (code, reason) => socket.close(code, reason),
       },
-      unixMs,
       clock,
       log,
     })
-    clients.set(socket, { session, place: admission.enter(client), openedAtMs: clock.now(), whenSent: [] })
+    const { session } = guest
+    clients.set(socket, { ...guest, whenSent: [] })
     liveness.watch(socket, {
       get paused() {
         return session.paused
@@ -105,39 +98,24 @@ export function createSockets({ engine, minReplyMs, admission, clock = realClock
       ping: () => void socket.ping(),
       giveUp: () => cut(socket, "no answer to pings"),
     })
-    sessionsOpen.inc({ mode: label })
-    log.info("connected", { session: id, mode: label, ...opening.facts, key: client.key, address: client.address })
     session.greet()
   }
 
   function message(socket: Socket, message: string | Uint8Array) {
     liveness.heard(socket)
-    const { session, place } = clients.get(socket) ?? {}
-    if (message.length >= SOUND_BYTES_MIN) place?.heard()
+    const client = clients.get(socket)
     const { messageMax } = socket.data
-    if (message.length > messageMax) session?.fail("message_too_big", `message over ${messageMax} bytes`)
-    else session?.receive(message)
+    if (message.length > messageMax) client?.session.fail("message_too_big", `message over ${messageMax} bytes`)
+    else client?.receive(message)
   }
 
   function close(socket: Socket, code: number, reason: string) {
     const client = clients.get(socket)
     if (!client) return
     clients.delete(socket)
-    client.place.leave()
     liveness.forget(socket)
-    client.session.close()
     for (const resolve of client.whenSent) resolve()
-    const { counts } = client.session
-    const { id, opening } = socket.data
-    sessionsOpen.dec({ mode: opening.label })
-    audioSeconds.inc({ mode: opening.label }, counts.audioSeconds)
-    log.info("disconnected", {
-      session: id,
-      code,
-      reason: client.cutReason ?? printable(reason),
-      durationMs: Math.round(clock.now() - client.openedAtMs),
-      ...counts,
-    })
+    client.leave(code, client.cutReason ?? printable(reason))
   }
 
   /** A mistake of ours costs the one client whose message it was. */
