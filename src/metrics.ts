@@ -16,8 +16,8 @@ export const sessionsOpen = new Gauge({
 })
 export const refusals = new Counter({
   name: "xrx_stt_refusals_total",
-  help: "Requests refused before they became a session or joined a queue, by reason",
-  labelNames: ["reason"],
+  help: "Requests refused before they became a session or joined a queue, by door and reason",
+  labelNames: ["door", "reason"],
   registers,
 })
 export const admissions = new Counter({

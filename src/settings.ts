@@ -144,7 +144,7 @@ const schemas = {
   STT_API_KEYS: apiKeys.optional().register(about, {
     expects: "keys such as alice:4f9c…, separated by commas; names are letters and digits, and each key has one name",
     meaning:
-      "Keys of the clients, `name:key`, separated by commas; the log and metrics show the names. Every route but `/healthz`, `/readyz` and `/api/v1/ws` then needs one",
+      "Keys of the clients, `name:key`, separated by commas; the log and metrics show the names. Every route to words, but `/api/v1/ws` and `WYOMING_PORT`, and `/metrics` then need one",
     defaultText: "open to all",
     secret: true,
   }),
@@ -154,7 +154,7 @@ const schemas = {
   }),
   STT_REQUIRE_KEY: z.stringbool().default(false).register(about, {
     expects: "1 or 0",
-    meaning: "`/api/v1/ws` needs a key too (xRx sends none)",
+    meaning: "`/api/v1/ws` needs a key too (xRx sends none), and there is no `WYOMING_PORT`",
     defaultText: "`0`",
   }),
   STT_MAX_SESSIONS: wholeNumber(1, 1_000_000).default(1000).register(about, {
@@ -306,6 +306,9 @@ function contradictions(set: Partial<Parsed>, values: Record<string, string>): s
   }
   if (set.STT_REQUIRE_KEY && values.STT_API_KEYS === undefined && values.STT_API_KEYS_FILE === undefined) {
     faults.push("STT_API_KEYS: required by STT_REQUIRE_KEY, or STT_API_KEYS_FILE")
+  }
+  if (set.STT_REQUIRE_KEY && set.WYOMING_PORT !== undefined) {
+    faults.push("WYOMING_PORT: its clients cannot show the key that STT_REQUIRE_KEY asks of all; unset one of the two")
   }
   return faults
 }

@@ -189,6 +189,10 @@ describe("faults", () => {
     expect(faults({ STT_REQUIRE_KEY: "1" })).toEqual(["STT_API_KEYS: required by STT_REQUIRE_KEY, or STT_API_KEYS_FILE"])
     expect(faults({ STT_REQUIRE_KEY: "1", STT_API_KEYS: "k" })).toEqual([])
     expect(faults({ STT_REQUIRE_KEY: "1", STT_API_KEYS_FILE: "/keys" })).toEqual([])
+    expect(faults({ STT_REQUIRE_KEY: "1", STT_API_KEYS: "k", WYOMING_PORT: "10300" })).toEqual([
+      "WYOMING_PORT: its clients cannot show the key that STT_REQUIRE_KEY asks of all; unset one of the two",
+    ])
+    expect(faults({ STT_API_KEYS: "k", WYOMING_PORT: "10300" })).toEqual([])
   })
 
   test("a fallback needs its key, and may need the network; whoever is asked anyhow is no fallback", () => {

@@ -53,17 +53,22 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
     return { reason: "origin", status: 403, message: "this origin is not allowed" }
   }
 
-  function upgrade(door: SocketDoor, request: Request, asking: Asking, server: Bun.Server<Admitted>): Response | undefined {
-    const refusal = options.whyNobody() ?? whyStranger(request)
-    if (refusal) return refused(door, refusal, asking)
+  /** Who asks, if such a one gets a socket here now, whatever it asks of the door. */
+  function letIn(door: SocketDoor, request: Request, asking: Asking, server: Bun.Server<Admitted>): Client | Refusal {
+    const closed = options.whyNobody() ?? whyStranger(request)
+    if (closed) return closed
     const shown = auth.check(asking, options.requireKey || door.keyless !== true)
-    if (!shown.ok) return refused(door, shown.refusal, asking)
+    if (!shown.ok) return shown.refusal
     const client = clientOf(asking, request, server, shown.name)
-    const full = admission.whyNoSocket(client)
-    if (full) return refused(door, full, asking)
+    return admission.whyNoSocket(client) ?? client
+  }
+
+  function upgrade(door: SocketDoor, request: Request, asking: Asking, server: Bun.Server<Admitted>): Response | undefined {
+    const client = letIn(door, request, asking, server)
+    if ("reason" in client) return refused(door, client, asking)
     const opening = door.open(asking, defaults)
     if (!opening.ok) {
-      refusals.inc({ reason: "query" })
+      refusals.inc({ door: door.name, reason: "query" })
       return opening.refusal
     }
     const { requestId: id, unixMs } = asking
@@ -137,8 +142,8 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
   }
 }
 
-function refused(door: Pick<SocketDoor, "refuse">, refusal: Refusal, asking: Asking): Response {
-  refusals.inc({ reason: refusal.reason })
+function refused(door: Pick<SocketDoor, "name" | "refuse">, refusal: Refusal, asking: Asking): Response {
+  refusals.inc({ door: door.name, reason: refusal.reason })
   return worded(door.refuse, refusal, asking)
 }
 

@@ -84,6 +84,9 @@ export interface RunningServer {
 /** After which a refused client may try again. */
 const RETRY_AFTER_SECONDS = 1
 
+/** It tells of the clients, by the names of their keys. The other pages are the same for everybody, and probes show no key. */
+const KEYED_PAGE = "/metrics"
+
 /** How often a server that leaves looks whether its last answers are out. */
 const PENDING_LOOK_MS = 10
 
@@ -119,13 +122,10 @@ export function startServer(options: ServerOptions): RunningServer {
     return metricsPage()
   }
 
-  /** Whoever watches a process shows no key. */
-  const probes = new Map<string, () => Response | Promise<Response>>([
+  const pages = new Map<string, () => Response | Promise<Response>>([
     ["/healthz", () => line(200, "ok")],
     ["/readyz", readyz],
-  ])
-  const pages = new Map<string, () => Response | Promise<Response>>([
-    ["/metrics", showMetrics],
+    [KEYED_PAGE, showMetrics],
     ["/", () => line(200, "xrx-stt: speech to text over a WebSocket at /api/v1/ws; also /healthz, /readyz, /metrics")],
   ])
 
@@ -138,14 +138,13 @@ export function startServer(options: ServerOptions): RunningServer {
   }
 
   function page({ pathname, searchParams }: URL, { method, headers }: Request): Response | Promise<Response> {
-    const probe = probes.get(pathname)
-    const asked = probe ?? pages.get(pathname)
+    const asked = pages.get(pathname)
     if (!asked) return line(404, "nothing here")
     if (!isReading(method)) return line(405, "only GET here", { allow: "GET, HEAD" })
-    if (probe) return probe()
+    if (pathname !== KEYED_PAGE) return asked()
     const shown = auth.check({ header: (name) => headers.get(name), query: searchParams }, true)
     if (shown.ok) return asked()
-    refusals.inc({ reason: shown.refusal.reason })
+    refusals.inc({ door: "metrics", reason: shown.refusal.reason })
     return line(shown.refusal.status, shown.refusal.message, { "www-authenticate": "Bearer" })
   }
 

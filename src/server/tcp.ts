@@ -63,7 +63,7 @@ export function listenTcp(options: TcpOptions): TcpConnections {
     const asker: Asker = { key: undefined, address: clientAddress(socket.remoteAddress, null, 0) }
     const refusal = whyNot(asker)
     if (refusal) {
-      refusals.inc({ reason: refusal.reason })
+      refusals.inc({ door: door.name, reason: refusal.reason })
       log.info("refused", { reason: refusal.reason, address: asker.address })
       socket.end(door.refuse(refusal))
       return

@@ -100,7 +100,7 @@ describe("one client", () => {
     expect((await request).status).toBe(200)
     await tap.seen("request")
     expect((await open(server.url, 1, as("a"))).statuses).toEqual([101])
-    expect(await registry.metrics()).toContain('xrx_stt_refusals_total{reason="greedy"}')
+    expect(await registry.metrics()).toMatch(/^xrx_stt_refusals_total\{door="xrx",reason="greedy"\} [1-9]/m)
   })
 
   test("without a key is its address, which only a trusted proxy may tell", async () => {

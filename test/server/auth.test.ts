@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test"
+import { once } from "node:events"
+import { createConnection } from "node:net"
 import Groq from "groq-sdk"
 import OpenAI from "openai"
+import { OpenAIRealtimeWS } from "openai/realtime/ws"
 import type { ApiKey } from "../../src/api-keys.ts"
 import { registry } from "../../src/metrics.ts"
 import { connect, connectRaw, socketUrl } from "../support/client.ts"
@@ -9,6 +12,7 @@ import { file, model } from "../support/openai-client.ts"
 import { createScriptedRecordings } from "../support/scripted-recordings.ts"
 import { audio } from "../support/scripted-streams.ts"
 import { serve } from "../support/server.ts"
+import { localhostTls } from "../support/tls.ts"
 
 const KEYS: readonly ApiKey[] = [
   { name: "alice", key: "alices-key" },
@@ -17,6 +21,17 @@ const KEYS: readonly ApiKey[] = [
 ]
 
 const closed = (more: Parameters<typeof serve>[0] = {}) => serve({ keys: () => KEYS, recordings: createScriptedRecordings(), ...more })
+
+/** The name of the first event, or why there was none. */
+function firstWord(realtime: OpenAIRealtimeWS): Promise<string> {
+  return new Promise((resolve) => {
+    realtime.on("event", ({ type }) => {
+      resolve(type)
+      realtime.close()
+    })
+    realtime.on("error", ({ message }) => resolve(message))
+  })
+}
 
 describe("a key", () => {
   const WAYS: [string, Record<string, string>, string, string][] = [
@@ -104,17 +119,25 @@ describe("with keys", () => {
     client.close()
   })
 
-  test("every page needs one but those that probes ask", async () => {
+  test("metrics and every request for words need one, the pages that are the same for everybody do not", async () => {
     const { server } = closed()
     const status = async (path: string, init?: RequestInit) => (await fetch(new URL(path, server.url), init)).status
-    for (const path of ["/healthz", "/readyz"]) expect([path, await status(path)]).toEqual([path, 200])
-    for (const path of ["/", "/metrics"]) {
-      expect([path, await status(path)]).toEqual([path, 401])
-      expect([path, await status(path, { headers: { authorization: "Bearer bobs-key" } })]).toEqual([path, 200])
-    }
+    for (const path of ["/", "/healthz", "/readyz"]) expect([path, await status(path)]).toEqual([path, 200])
+    expect(await status("/metrics")).toBe(401)
+    expect(await status("/metrics", { headers: { authorization: "Bearer bobs-key" } })).toBe(200)
     for (const path of ["/v1/models", "/openai/v1/models/x", "/v1/nothing"]) expect([path, await status(path)]).toEqual([path, 401])
     for (const path of ["/v1/audio/transcriptions", "/v1/listen"])
       expect([path, await status(path, { method: "POST", body: "x" })]).toEqual([path, 401])
+  })
+
+  test("Home Assistant's port stays open: its protocol has no place for one", async () => {
+    const { server, tap } = closed({ wyomingPort: 0 })
+    const socket = createConnection({ host: "127.0.0.1", port: server.wyomingPort ?? 0 })
+    socket.write('{"type":"ping","data":{"text":"there?"}}\n')
+    const [answer] = await once(socket, "data")
+    socket.destroy()
+    expect(String(answer)).toContain('"pong"')
+    expect(await tap.seen("disconnected")).toMatchObject({ code: 1000 })
   })
 
   test("a page of another origin may ask first without one, and may read that it needs one", async () => {
@@ -136,7 +159,7 @@ describe("with keys", () => {
     expect(await tap.seen("connected")).toMatchObject({ key: "bob" })
     await tap.seen("disconnected")
     const metrics = await registry.metrics()
-    expect(metrics).toContain('xrx_stt_refusals_total{reason="key"}')
+    expect(metrics).toMatch(/^xrx_stt_refusals_total\{door="deepgram",reason="key"\} [1-9]/m)
     expect(metrics).toMatch(/xrx_stt_admissions_total\{key="alice"\} \d/)
     expect(metrics).toMatch(/xrx_stt_admissions_total\{key="bob"\} \d/)
     for (const { key } of KEYS) expect(JSON.stringify(tap.lines) + metrics).not.toContain(key)
@@ -161,6 +184,16 @@ describe("a client without a known key is told in its own words", () => {
     const refused = await connectRaw(socketUrl(server.url, "intent=transcription", "/v1/realtime"))
     const error = { message: "an API key is needed", type: "invalid_request_error", param: null, code: "invalid_api_key" }
     expect([refused.status, JSON.parse(refused.body)]).toEqual([401, { error }])
+  })
+
+  test("OpenAI's realtime, by its class", async () => {
+    const { server } = closed({ tls: localhostTls })
+    const open = (apiKey: string) => {
+      const openai = new OpenAI({ apiKey, baseURL: new URL("/v1", server.url).href })
+      return new OpenAIRealtimeWS({ model, options: { ca: localhostTls.cert } }, openai)
+    }
+    expect(await firstWord(open("alices-key"))).toBe("session.created")
+    expect(await firstWord(open("no"))).toContain("401")
   })
 
   test("Groq's", async () => {
