@@ -55,6 +55,10 @@ async function runProgram(): Promise<number> {
     vadCommand: [...thisProgram, "__vad"],
     decodeCommand: [...thisProgram, "__decode"],
     stop: stop.signal,
+    onHangUp(listener) {
+      process.on("SIGHUP", listener)
+      return () => void process.off("SIGHUP", listener)
+    },
     terminal: process.stderr.isTTY === true,
     write: (text) => void process.stdout.write(`${text}\n`),
     writeError,

@@ -16,8 +16,24 @@ export const sessionsOpen = new Gauge({
 })
 export const refusals = new Counter({
   name: "xrx_stt_refusals_total",
-  help: "Requests refused before they became a session or joined a queue, by reason",
-  labelNames: ["reason"],
+  help: "Requests refused before they became a session or joined a queue, by door and reason",
+  labelNames: ["door", "reason"],
+  registers,
+})
+export const admissions = new Counter({
+  name: "xrx_stt_admissions_total",
+  help: "Sockets and requests let in, by the name of the key that they showed; none without one",
+  labelNames: ["key"],
+  registers,
+})
+export const speakers = new Gauge({
+  name: "xrx_stt_speakers",
+  help: "Sockets that count as speaking: sent audio in the last 15 s, or opened in the last 5",
+  registers,
+})
+export const speakersMax = new Gauge({
+  name: "xrx_stt_speakers_max",
+  help: "How many may count as speaking until further sockets are refused; infinite without a limit",
   registers,
 })
 export const utterances = new Counter({
@@ -39,6 +55,54 @@ export const finalSeconds = new Histogram({
   buckets: [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30],
   registers,
 })
+export const replySeconds = new Histogram({
+  name: "xrx_stt_reply_seconds",
+  help: "From the commit, or from the end of speech being heard, to the final, in its turn; by engine and mode (dialect)",
+  labelNames: ["engine", "mode"],
+  buckets: [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30],
+  registers,
+})
+export const firstInterimSeconds = new Histogram({
+  name: "xrx_stt_first_interim_seconds",
+  help: "From somebody being heard to speak to the first interim words of it, by engine and mode (dialect)",
+  labelNames: ["engine", "mode"],
+  buckets: [0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10],
+  registers,
+})
+export const queueWaitSeconds = new Histogram({
+  name: "xrx_stt_queue_wait_seconds",
+  help: "How long a whole utterance waited for a permit",
+  labelNames: ["engine"],
+  buckets: [0.005, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+  registers,
+})
+export const pieceWaitSeconds = new Histogram({
+  name: "xrx_stt_piece_wait_seconds",
+  help: "How long a piece of an utterance waited for a local engine, by urgency",
+  labelNames: ["urgency"],
+  buckets: [0.005, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+  registers,
+})
+export const decodeSeconds = new Histogram({
+  name: "xrx_stt_decode_seconds",
+  help: "How long an engine took for the words of a whole utterance, once it had a permit",
+  labelNames: ["engine"],
+  buckets: [0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30],
+  registers,
+})
+export const realTimeFactor = new Histogram({
+  name: "xrx_stt_real_time_factor",
+  help: "That time by the length of the audio, of utterances of half a second at least: above 1 it cannot keep up",
+  labelNames: ["engine"],
+  buckets: [0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5],
+  registers,
+})
+export const heardSeconds = new Counter({
+  name: "xrx_stt_heard_seconds_total",
+  help: "Seconds of whole utterances that an engine gave words or silence for",
+  labelNames: ["engine"],
+  registers,
+})
 export const queueWaiting = new Gauge({
   name: "xrx_stt_queue_waiting",
   help: "Utterances waiting for a permit",
@@ -55,6 +119,41 @@ export const upstreamErrors = new Counter({
   name: "xrx_stt_upstream_errors_total",
   help: "Failures of a cloud provider, by engine and code, retried ones included",
   labelNames: ["engine", "code"],
+  registers,
+})
+export const fallbacks = new Counter({
+  name: "xrx_stt_fallbacks_total",
+  help: "Utterances answered by another engine than the first, by both and why: the code of the failure, or left_out (it kept failing)",
+  labelNames: ["engine", "to", "reason"],
+  registers,
+})
+export const breakerState = new Gauge({
+  name: "xrx_stt_breaker_state",
+  help: "Whether an engine with others behind it is asked: 0 it is, 1 it is tried out, 2 it is left out because it kept failing",
+  labelNames: ["engine"],
+  registers,
+})
+export const canaries = new Counter({
+  name: "xrx_stt_canaries_total",
+  help: "Times that a known recording was asked for, by outcome: understood, misheard, or the code of a failure",
+  labelNames: ["outcome"],
+  registers,
+})
+export const canaryOk = new Gauge({
+  name: "xrx_stt_canary_ok",
+  help: "1 while the engine understands a known recording, 0 while it does not or has not yet",
+  registers,
+})
+export const childBytes = new Gauge({
+  name: "xrx_stt_child_resident_bytes",
+  help: "Memory of the processes beside the server, by kind: engine, vad, decode. Linux only",
+  labelNames: ["kind"],
+  registers,
+})
+export const childProcesses = new Gauge({
+  name: "xrx_stt_child_processes",
+  help: "Those processes",
+  labelNames: ["kind"],
   registers,
 })
 export const audioDroppedSeconds = new Counter({

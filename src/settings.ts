@@ -5,6 +5,7 @@
  */
 import leven from "leven"
 import { z } from "zod"
+import { parseApiKeys } from "./api-keys.ts"
 import { LOG_LEVELS } from "./log.ts"
 
 interface About {
@@ -34,19 +35,41 @@ const origins = text
   .refine((items) => items.every((item) => URL.canParse(item) && new URL(item).origin === item.toLowerCase()))
   .transform((items) => items.map((item) => item.toLowerCase()))
 
+/** As parseApiKeys; its fault is the message, since it quotes nothing. */
+const apiKeys = text.transform((list, context) => {
+  const parsed = parseApiKeys(list)
+  if (parsed.ok) return parsed.keys
+  context.addIssue({ code: "custom", message: parsed.fault })
+  return z.NEVER
+})
+
+const PROVIDERS = ["faster_whisper", "whisper", "groq", "deepgram"] as const
+const provider = z.enum(PROVIDERS).transform((name) => (name === "faster_whisper" ? "whisper" : name))
+/** A comma-separated list, each once. */
+const providers = text
+  .transform((list) => list.split(",").map((item) => item.trim()))
+  .pipe(z.array(provider).min(1))
+  .transform((items) => [...new Set(items)])
+
 /** Long enough for a sentence in work, shorter than the 10 s after which `docker stop` kills. */
 const DEFAULT_DRAIN_MS = 8000
 
 const schemas = {
-  STT_PROVIDER: z
-    .enum(["faster_whisper", "whisper", "groq", "deepgram"])
-    .default("faster_whisper")
-    .transform((name) => (name === "faster_whisper" ? "whisper" : name))
-    .register(about, {
-      expects: "faster_whisper, whisper, groq or deepgram",
-      meaning: "Who turns speech into text: Whisper inside this program (`faster_whisper`, or `whisper`), or a cloud provider",
-      defaultText: "`faster_whisper`",
-    }),
+  STT_PROVIDER: provider.default("whisper").register(about, {
+    expects: "faster_whisper, whisper, groq or deepgram",
+    meaning: "Who turns speech into text: Whisper inside this program (`faster_whisper`, or `whisper`), or a cloud provider",
+    defaultText: "`faster_whisper`",
+  }),
+  STT_FALLBACK: providers.optional().register(about, {
+    expects: "providers, separated by commas, such as groq,whisper",
+    meaning: "Who is asked for the words of the same audio, in this order, when `STT_PROVIDER` fails or is too slow",
+    defaultText: "nobody",
+  }),
+  STT_FALLBACK_MS: wholeNumber(100, 600_000).default(4000).register(about, {
+    expects: "a whole number from 100 to 600000",
+    unit: "ms",
+    meaning: "With `STT_FALLBACK`, how long a cloud provider may take for an utterance; a tenth of its length comes on top",
+  }),
   WHISPER_MODEL: text
     .regex(/^(?!.*:\/\/)/)
     .default("base")
@@ -118,9 +141,45 @@ const schemas = {
   STT_THREADS: wholeNumber(1, 64)
     .default(1)
     .register(about, { expects: "a whole number from 1 to 64", meaning: "Threads of one engine process; more processes gain more" }),
+  STT_API_KEYS: apiKeys.optional().register(about, {
+    expects: "keys such as alice:4f9c…, separated by commas; names are letters and digits, and each key has one name",
+    meaning:
+      "Keys of the clients, `name:key`, separated by commas; the log and metrics show the names. Every route to words, but `/api/v1/ws` and `WYOMING_PORT`, and `/metrics` then need one",
+    defaultText: "open to all",
+    secret: true,
+  }),
+  STT_API_KEYS_FILE: text.optional().register(about, {
+    expects: "a file",
+    meaning: "File with such keys, one a line, read again when it changes and on SIGHUP; they count beside those of `STT_API_KEYS`",
+  }),
+  STT_REQUIRE_KEY: z.stringbool().default(false).register(about, {
+    expects: "1 or 0",
+    meaning: "`/api/v1/ws` needs a key too (xRx sends none), and there is no `WYOMING_PORT`",
+    defaultText: "`0`",
+  }),
   STT_MAX_SESSIONS: wholeNumber(1, 1_000_000).default(1000).register(about, {
     expects: "a whole number from 1 to 1000000",
-    meaning: "Sockets open at once; further ones are refused with 503",
+    meaning: "Sockets open at once; further ones are refused with 503. The last eighth is kept for clients who have none open",
+  }),
+  STT_MAX_SPEAKERS: wholeNumber(0, 1_000_000).optional().register(about, {
+    expects: "a whole number from 0 to 1000000",
+    meaning: "Sockets that may speak at once (sent audio in the last 15 s, or opened in the last 5); further sockets are refused with 503",
+    special: "`0`: no limit",
+    defaultText: "what this machine follows in real time, measured at the start",
+  }),
+  STT_MAX_PER_KEY: wholeNumber(1, 1_000_000).optional().register(about, {
+    expects: "a whole number from 1 to 1000000",
+    meaning: "Sockets and requests at once of one key's name; further ones are refused with 429",
+    defaultText: "no limit",
+  }),
+  STT_MAX_PER_ADDRESS: wholeNumber(1, 1_000_000).optional().register(about, {
+    expects: "a whole number from 1 to 1000000",
+    meaning: "The same of one address, for clients without a key; of IPv6 the /64 network counts",
+    defaultText: "no limit",
+  }),
+  STT_PROXY_HOPS: wholeNumber(0, 8).default(0).register(about, {
+    expects: "a whole number from 0 to 8",
+    meaning: "Trusted proxies in front, each of which adds to `X-Forwarded-For`: tells the addresses of clients behind them",
   }),
   STT_QUEUE_MAX: wholeNumber(0, 1_000_000).default(64).register(about, {
     expects: "a whole number from 0 to 1000000",
@@ -188,18 +247,13 @@ const names = Object.keys(schemas) as Name[]
 /** Second names, each with the name it stands for. */
 const ALIASES: Readonly<Record<string, Name>> = { LOG_SPEECH_THRESHOLD: "NO_SPEECH_THRESHOLD" }
 
-/** Ignoring one of these in silence would leave a door open, or a promise broken, that the operator believes in. */
-const UNSUPPORTED = ["STT_API_KEYS", "STT_REQUIRE_KEY", "STT_FALLBACK"]
-
 /** Settings of the other xRx services, which share one env file with us, and one that nobody ever read. */
 const NOT_OURS = ["STT_HOST", "STT_PORT", "STT_PATH", "STT_WAIT_MS", "STT_SAMPLE_RATE"]
 
 /** Settings from an environment: all of them, or every fault at once, one line each, none with a secret's value. */
 export function parseSettings(environment: Environment): SettingsResult {
   const values = cleaned(environment)
-  const faults = UNSUPPORTED.filter((name) => values[name] !== undefined).map(
-    (name) => `${name}: not supported by this version; unset it (a reverse proxy in front can check keys)`,
-  )
+  const faults: string[] = []
   const warnings = [...aliasWarnings(values), ...unknownWarnings(values)]
   const parsed: Record<string, unknown> = {}
   for (const name of names) {
@@ -240,14 +294,28 @@ function faultOf(name: Name, value: string | undefined): string {
 /** Rules between settings. A setting with a fault of its own is absent here and breaks no further rule. */
 function contradictions(set: Partial<Parsed>, values: Record<string, string>): string[] {
   const faults: string[] = []
-  const provider = set.STT_PROVIDER
-  const needed = provider === "groq" ? "GROQ_STT_API_KEY" : provider === "deepgram" ? "DG_API_KEY" : undefined
-  if (needed && values[needed] === undefined) faults.push(`${needed}: required by STT_PROVIDER=${provider}`)
-  if (needed && set.STT_OFFLINE) faults.push(`STT_OFFLINE: allows no outgoing connection, and STT_PROVIDER=${provider} is one`)
+  const chosen = [...(set.STT_PROVIDER ? [{ by: "STT_PROVIDER", name: set.STT_PROVIDER }] : []), ...fallbacksOf(set)]
+  for (const { by, name } of chosen) {
+    if (name === "whisper") continue
+    const needed = name === "groq" ? "GROQ_STT_API_KEY" : "DG_API_KEY"
+    if (values[needed] === undefined) faults.push(`${needed}: required by ${by}=${name}`)
+    if (set.STT_OFFLINE) faults.push(`STT_OFFLINE: allows no outgoing connection, and ${by}=${name} is one`)
+  }
   if ((set.TLS_CERT === undefined) !== (set.TLS_KEY === undefined)) {
     faults.push(`${set.TLS_CERT === undefined ? "TLS_CERT" : "TLS_KEY"}: required, because the other half of the pair is set`)
   }
+  if (set.STT_REQUIRE_KEY && values.STT_API_KEYS === undefined && values.STT_API_KEYS_FILE === undefined) {
+    faults.push("STT_API_KEYS: required by STT_REQUIRE_KEY, or STT_API_KEYS_FILE")
+  }
+  if (set.STT_REQUIRE_KEY && set.WYOMING_PORT !== undefined) {
+    faults.push("WYOMING_PORT: its clients cannot show the key that STT_REQUIRE_KEY asks of all; unset one of the two")
+  }
   return faults
+}
+
+/** Those that are not asked anyhow. */
+function fallbacksOf({ STT_PROVIDER, STT_FALLBACK = [] }: Partial<Parsed>) {
+  return STT_FALLBACK.filter((name) => name !== STT_PROVIDER).map((name) => ({ by: "STT_FALLBACK", name }))
 }
 
 function aliasWarnings(values: Record<string, string>): string[] {
@@ -257,7 +325,7 @@ function aliasWarnings(values: Record<string, string>): string[] {
 }
 
 function unknownWarnings(values: Record<string, string>): string[] {
-  const known: readonly string[] = [...names, ...UNSUPPORTED, ...NOT_OURS]
+  const known: readonly string[] = [...names, ...NOT_OURS]
   return Object.keys(values)
     .filter((name) => name.startsWith("STT_") && !known.includes(name))
     .map((name) => {

@@ -6,7 +6,7 @@ import { Glob } from "bun"
 const src = join(import.meta.dir, "../src")
 
 /** What each room may import from, beside itself and the leaves. Arrows point inward: the outside knows the inside. */
-const LEAVES = ["clock.ts", "log.ts", "metrics.ts", "settings.ts"]
+const LEAVES = ["api-keys.ts", "clock.ts", "log.ts", "metrics.ts", "settings.ts"]
 const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
   audio: ["engines/engine-error.ts"],
   speech: ["audio", "engines/engine.ts", "engines/engine-error.ts"],
@@ -68,7 +68,7 @@ describe("the structure of src", () => {
   test("arrows point inward", () => {
     const wrong = arrows().filter(({ from, to }) => {
       if (from === "main.ts" || room(from) === room(to) || LEAVES.includes(to)) return false
-      if (LEAVES.includes(from)) return !(from === "settings.ts" && ["log.ts", "engines/engine.ts"].includes(to))
+      if (LEAVES.includes(from)) return !(from === "settings.ts" && ["api-keys.ts", "log.ts", "engines/engine.ts"].includes(to))
       return !mayKnow(from).some((known) => to === known || to.startsWith(`${known}/`))
     })
     expect(wrong).toEqual([])

@@ -28,10 +28,13 @@ describe("without any setting", () => {
       STT_MODE: "utterance",
       STT_MIN_REPLY_MS: 120,
       STT_THREADS: 1,
+      STT_REQUIRE_KEY: false,
       STT_MAX_SESSIONS: 1000,
+      STT_PROXY_HOPS: 0,
       STT_STRICT_MODELS: false,
       STT_QUEUE_MAX: 64,
       STT_DRAIN_MS: 8000,
+      STT_FALLBACK_MS: 4000,
       STT_OFFLINE: false,
       LOG_LEVEL: "info",
     })
@@ -163,14 +166,43 @@ describe("faults", () => {
     ["STT_ALLOWED_ORIGINS", "https://a.example,b.example"],
     ["STT_ALLOWED_ORIGINS", "https://a.example/page"],
     ["STT_ALLOWED_ORIGINS", ","],
+    ["STT_FALLBACK", "groq,azure"],
+    ["STT_FALLBACK", ","],
+    ["STT_FALLBACK_MS", "0"],
     ["GROQ_BASE_URL", "localhost:1"],
     ["DEEPGRAM_BASE_URL", "ftp://localhost"],
   ])("%s=%s is one", (name, value) => {
     expect(faults({ [name]: value })).toEqual([expect.stringMatching(new RegExp(`^${name}: expected `))])
   })
 
-  test.each(["STT_API_KEYS", "STT_REQUIRE_KEY", "STT_FALLBACK"])("%s is one, whatever it says", (name) => {
-    expect(faults({ [name]: "0" })).toEqual([expect.stringContaining(`${name}: not supported by this version`)])
+  test("keys are named or called by their place, and may share a name, but a key has one", () => {
+    expect(settings({ STT_API_KEYS: "alice:k:1, k2,alice:k3" }).STT_API_KEYS).toEqual([
+      { name: "alice", key: "k:1" },
+      { name: "key2", key: "k2" },
+      { name: "alice", key: "k3" },
+    ])
+    for (const list of ["alice:k1,bob:k1", "al ice:k1", "alice:", ":k1", ",", "alice:k 1"])
+      expect(faults({ STT_API_KEYS: list })).toEqual([expect.stringMatching(/^STT_API_KEYS: expected keys .*\(not shown\)$/)])
+  })
+
+  test("where a key is required there must be keys", () => {
+    expect(faults({ STT_REQUIRE_KEY: "1" })).toEqual(["STT_API_KEYS: required by STT_REQUIRE_KEY, or STT_API_KEYS_FILE"])
+    expect(faults({ STT_REQUIRE_KEY: "1", STT_API_KEYS: "k" })).toEqual([])
+    expect(faults({ STT_REQUIRE_KEY: "1", STT_API_KEYS_FILE: "/keys" })).toEqual([])
+    expect(faults({ STT_REQUIRE_KEY: "1", STT_API_KEYS: "k", WYOMING_PORT: "10300" })).toEqual([
+      "WYOMING_PORT: its clients cannot show the key that STT_REQUIRE_KEY asks of all; unset one of the two",
+    ])
+    expect(faults({ STT_API_KEYS: "k", WYOMING_PORT: "10300" })).toEqual([])
+  })
+
+  test("a fallback needs its key, and may need the network; whoever is asked anyhow is no fallback", () => {
+    const all = { STT_PROVIDER: "groq", GROQ_STT_API_KEY: "k", STT_FALLBACK: "deepgram, faster_whisper,groq,whisper" }
+    expect(faults(all)).toEqual(["DG_API_KEY: required by STT_FALLBACK=deepgram"])
+    expect(settings({ ...all, DG_API_KEY: "d" }).STT_FALLBACK).toEqual(["deepgram", "whisper", "groq"])
+    expect(faults({ STT_FALLBACK: "groq", GROQ_STT_API_KEY: "k", STT_OFFLINE: "1" })).toEqual([
+      "STT_OFFLINE: allows no outgoing connection, and STT_FALLBACK=groq is one",
+    ])
+    expect(faults({ STT_FALLBACK: "whisper", STT_OFFLINE: "1" })).toEqual([])
   })
 
   test("never show what may be secret", () => {

@@ -7,6 +7,7 @@ import { version } from "../binary/version.ts"
 import { createLog, type LogLevel } from "../log.ts"
 import { type Environment, parseSettings, type Settings, settingsTable } from "../settings.ts"
 import { BENCH_OPTIONS } from "./bench/options.ts"
+import { OPS } from "./ops.ts"
 import { EXIT, type Program } from "./program.ts"
 
 export interface Surroundings extends Omit<Program, "settings" | "log"> {
@@ -73,6 +74,13 @@ function describeCommands(surroundings: Surroundings, end: (code: number) => voi
     .command("settings")
     .description("print every setting with its default and meaning, as a Markdown table")
     .action(() => write(settingsTable()))
+
+  const ops = root.command("ops").description("print a file for those who run this program")
+  for (const [name, { meaning, text }] of Object.entries(OPS))
+    ops
+      .command(name)
+      .description(meaning)
+      .action(() => write(whole(text())))
 
   return root
 }

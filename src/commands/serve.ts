@@ -5,10 +5,15 @@
 import { createDecoder } from "../audio/decoding/decoders.ts"
 import { prepareAudio } from "../audio/input.ts"
 import type { Engine } from "../engines/engine.ts"
-import { openDetector, openProvider, speechOf } from "../engines/index.ts"
+import { openDetector, openProvider, speechOf, type Whole } from "../engines/index.ts"
+import { type Canary, startCanary } from "../server/canary.ts"
 import { type RunningServer, type ServerOptions, startServer } from "../server/server.ts"
 import type { Settings } from "../settings.ts"
+import { builtInClips } from "./bench/clips.ts"
+import { measureCapacity } from "./capacity.ts"
 import { readCertificate } from "./certificate.ts"
+import { openClientKeys } from "./client-keys.ts"
+import { isKnownClip, KNOWN_CLIP_LANGUAGE, readKnownClip } from "./known-clip.ts"
 import { enginesThatFit, readMachine } from "./machine.ts"
 import { EXIT, type Program, stopped } from "./program.ts"
 import { showDownload } from "./progress.ts"
@@ -28,6 +33,11 @@ export async function serve(program: Program): Promise<number> {
     log.error("cannot start", { reason: tls })
     return EXIT.badSettings
   }
+  const keys = await openClientKeys(program).catch(reasonOf)
+  if (typeof keys === "string") {
+    log.error("cannot start", { reason: keys })
+    return EXIT.badSettings
+  }
   const engines = settings.STT_ENGINES ?? enginesThatFit(readMachine())
   const download = showDownload(program)
   const vad = openDetector(program)
@@ -35,15 +45,18 @@ export async function serve(program: Program): Promise<number> {
   const { engine, whole } = speechOf(provider, { settings, vad, log })
   const decoder = createDecoder({ command: program.decodeCommand, env: program.env, processes: DECODE_PROCESSES, log })
   const recordings = whole && { ...whole, decoder, waitingMax: settings.STT_QUEUE_MAX }
+  const canary = whole && (await canaryOf(program, whole))
+  const capacity = capacityOf(program, whole, canary)
   try {
     await prepareAudio()
-    const server = listen({ ...serverOptions(settings), ...(tls && { tls }), ...(recordings && { recordings }), engine, log })
+    const given = { ...(tls && { tls }), ...(recordings && { recordings }), ...(canary && { canary }), ...capacity.limits }
+    const server = listen({ ...serverOptions(settings), ...given, keys: keys.current, engine, log })
     if (typeof server === "string") {
       log.error("cannot start", { reason: server })
       return EXIT.failed
     }
     announce(program, server, engine, settings.STT_PROVIDER === "whisper" ? engines : undefined)
-    const cause = await Promise.race([neverReady(engine, program, download.end), stopped(stop)])
+    const cause = await Promise.race([neverReady(engine, canary, program, download.end), stopped(stop)])
     if (cause !== "stopped") {
       log.error("the engine can never be ready", { reason: cause.reason })
       await server.stop()
@@ -53,10 +66,41 @@ export async function serve(program: Program): Promise<number> {
     await server.drain(settings.STT_DRAIN_MS)
     return EXIT.drained
   } finally {
+    keys.close()
+    capacity.close()
+    canary?.close()
     await engine.close()
     await decoder.close()
     await vad.close()
     log.info("stopped")
+  }
+}
+
+/** None where each question costs money. */
+async function canaryOf({ settings, log }: Program, whole: Whole): Promise<Canary | null> {
+  if (settings.STT_PROVIDER !== "whisper") return null
+  // Another model may know no English, but has something to say to speech.
+  const isUnderstood = settings.WHISPER_MODEL === "base" ? isKnownClip : (text: string) => text !== ""
+  return startCanary({ ...whole, samples: await readKnownClip(), language: KNOWN_CLIP_LANGUAGE, isUnderstood, log })
+}
+
+/** How many may speak at once: as set, or as measured once the engine is ready; no limit until then, and in the cloud. */
+function capacityOf({ settings, log }: Program, whole: Whole | null, canary: Canary | null) {
+  const closing = new AbortController()
+  const close = () => closing.abort()
+  const set = settings.STT_MAX_SPEAKERS
+  if (set === 0) return { limits: {}, close }
+  let speakers = set
+  if (set === undefined && whole && canary) void canary.understood.then(() => measure(whole))
+  return { limits: { speakersMax: () => speakers }, close }
+
+  async function measure(whole: Whole) {
+    const spoken = (await builtInClips()).find(({ name }) => name === "7 s")
+    if (!spoken) return
+    const options = { ...whole, samples: spoken.samples, language: KNOWN_CLIP_LANGUAGE, signal: closing.signal, log }
+    await measureCapacity(options, (measured) => {
+      speakers = measured
+    })
   }
 }
 
@@ -71,13 +115,13 @@ function listen(options: ServerOptions): RunningServer | string {
   }
 }
 
-/** Settles only if the engine will never answer. */
-function neverReady(engine: Engine, { log }: Program, settled: () => void): Promise<{ reason: string }> {
+/** Settles only if the engine will never answer. Until then it tells when it does. */
+function neverReady(engine: Engine, canary: Canary | null, { log }: Program, settled: () => void): Promise<{ reason: string }> {
   return new Promise((resolve) => {
     engine.ready().then(
       () => {
         settled()
-        log.info("ready", { engine: engine.name, model: engine.model })
+        void (canary?.understood ?? Promise.resolve()).then(() => log.info("ready", { engine: engine.name, model: engine.model }))
       },
       (error: unknown) => {
         settled()
@@ -97,6 +141,10 @@ function serverOptions(settings: Settings) {
     strictModels: settings.STT_STRICT_MODELS,
     minReplyMs: settings.STT_MIN_REPLY_MS,
     maxSessions: settings.STT_MAX_SESSIONS,
+    requireKey: settings.STT_REQUIRE_KEY,
+    proxyHops: settings.STT_PROXY_HOPS,
+    ...(settings.STT_MAX_PER_KEY !== undefined && { perKeyMax: settings.STT_MAX_PER_KEY }),
+    ...(settings.STT_MAX_PER_ADDRESS !== undefined && { perAddressMax: settings.STT_MAX_PER_ADDRESS }),
     ...(settings.STT_ALLOWED_ORIGINS && { allowedOrigins: settings.STT_ALLOWED_ORIGINS }),
   }
 }

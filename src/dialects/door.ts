@@ -43,6 +43,10 @@ export type RefusalReason =
   | "draining"
   /** A page of this origin may not ask. */
   | "origin"
+  /** No key, or one that is not known (STT_API_KEYS). */
+  | "key"
+  /** One client holds all that it may. */
+  | "greedy"
   /** The path speaks WebSocket, and this request does not; or not a handshake that can be read. */
   | "handshake"
   | "method"
@@ -101,6 +105,8 @@ export interface SocketDoor {
   readonly paths: readonly string[]
   /** The longest message taken, inclusive: bytes of a binary one, UTF-16 units of a text. At most SOCKET_MESSAGE_MAX. */
   readonly messageMax: number
+  /** Whether it is open to clients without a key even where there are keys, unless STT_REQUIRE_KEY. Default: no. */
+  readonly keyless?: boolean
   open(asking: Asking, defaults: Defaults): Opening
   /** The words for a refusal before there is a socket. The server adds `x-request-id` and `retry-after`. */
   refuse: WordRefusal

@@ -22,6 +22,8 @@ export interface DeepgramOptions {
   readonly clock?: Clock
   readonly log: Log
   readonly timings?: Partial<Timings>
+  /** False: somebody else counts and logs how utterances end. Default true. */
+  readonly counts?: boolean
 }
 
 /**
@@ -31,7 +33,7 @@ export interface DeepgramOptions {
  * Language `auto` becomes Deepgram's `multi`, which with this model means English and Spanish: live streams know no
  * detection. The key is checked by the first dial only, because a dial is a stream and streams are billed.
  */
-export function createDeepgram({ apiKey, baseUrl, clock = realClock, log, timings: chosen }: DeepgramOptions): Engine {
+export function createDeepgram({ apiKey, baseUrl, clock = realClock, log, timings: chosen, counts = true }: DeepgramOptions): Engine {
   if (apiKey === "") throw new TypeError("expected apiKey to be Deepgram's key, got an empty string")
   if (baseUrl !== undefined && !/^(ws|http)s?:$/.test(new URL(baseUrl).protocol)) {
     throw new TypeError(`expected baseUrl to begin with ws:, wss:, http: or https:, got ${new URL(baseUrl).protocol}`)
@@ -50,6 +52,7 @@ export function createDeepgram({ apiKey, baseUrl, clock = realClock, log, timing
         dial: (asked, listener) => dial({ client, query: queryOf(asked), clock, timings }, listener),
         clock,
         timings,
+        counts,
         log,
         onOver: () => streams.delete(stream),
       })

@@ -89,6 +89,8 @@ export interface StreamOptions {
   readonly language: Language
   /** Id of the client's session, for the log. */
   readonly session: string
+  /** Whose session it is, of few or many: where streams wait for each other, clients take turns. */
+  readonly client?: string | undefined
   readonly prompt?: string | undefined
   /** Null: only `commit` ends utterances, and the engine MUST NOT end one by itself, except one that grew beyond all bounds. */
   readonly endpointing: Endpointing | null

@@ -11,6 +11,9 @@ import { liftTranscriber } from "../speech/utterances.ts"
 import { createVoiceActivityDetector } from "../speech/vad/detector.ts"
 import type { VoiceActivityDetector } from "../speech/vad/vad.ts"
 import type { Engine, Transcriber } from "./engine.ts"
+import { type Candidate, createFallback } from "./fallback.ts"
+import { measured } from "./measured.ts"
+import { transcribeByStreams } from "./streamed.ts"
 import type { DownloadProgress } from "./whisper/models.ts"
 
 /** What a provider is made of: some give the words of whole utterances, some hear a stream. */
@@ -39,10 +42,28 @@ const openers: Record<Settings["STT_PROVIDER"], (context: ProviderContext) => Pr
   deepgram: openDeepgram,
 }
 
-/** The provider that the settings name. Returns before a model is loaded or a provider dialled. */
-export function openProvider(context: ProviderContext): Promise<Provider> {
-  return openers[context.settings.STT_PROVIDER](context)
+/** Deepgram's streams of utterances at once, where it is one of several: an account has 50 at least. */
+const STREAMS_AT_ONCE = 32
+
+/** The provider that the settings name, with those behind it. Returns before a model is loaded or a provider dialled. */
+export async function openProvider(context: ProviderContext): Promise<Provider> {
+  const { settings, log } = context
+  const { STT_PROVIDER: first, STT_FALLBACK: others = [], STT_FALLBACK_MS, STT_QUEUE_MAX: waitingMax } = settings
+  const behind = others.filter((name) => name !== first)
+  if (behind.length === 0) return openers[first](context)
+
+  async function candidate(name: Settings["STT_PROVIDER"]): Promise<Candidate> {
+    const provider = await openers[name](context)
+    const transcriber =
+      provider.kind === "transcriber" ? provider.transcriber : measured(transcribeByStreams(provider.engine, STREAMS_AT_ONCE))
+    return { transcriber, deadlineMs: name === "whisper" ? null : STT_FALLBACK_MS }
+  }
+  const candidates = [await candidate(first), ...(await Promise.all(behind.map(candidate)))] as const
+  return { kind: "transcriber", transcriber: createFallback({ candidates, waitingMax, log }) }
 }
+
+/** Who else could answer makes no second try of a provider worth waiting for. */
+const isOneOfSeveral = ({ STT_PROVIDER, STT_FALLBACK = [] }: Settings) => STT_FALLBACK.some((name) => name !== STT_PROVIDER)
 
 export interface DetectorContext extends Pick<ProviderContext, "settings" | "env" | "log"> {
   /** Starts this program again as its voice activity process. */
@@ -54,11 +75,17 @@ export function openDetector({ settings, env, vadCommand, log }: DetectorContext
   return createVoiceActivityDetector({ command: vadCommand, env, cacheDirs: cacheDirsOf(settings, env), log })
 }
 
+/** For whole utterances: who hears them, with the permits that its streams take too. */
+export interface Whole {
+  readonly transcriber: Transcriber
+  readonly permits: Permits
+}
+
 /** What the server asks for words: streams of every provider, whole recordings of some. */
 export interface Speech {
   readonly engine: Engine
-  /** Behind that engine, with the permits that its streams take; null if the provider hears streams only. */
-  readonly whole: { readonly transcriber: Transcriber; readonly permits: Permits } | null
+  /** Behind that engine; null if the provider hears streams only. */
+  readonly whole: Whole | null
 }
 
 /** The provider as the server wants it. It is ready without the detector, unless whoever says nothing of a mode streams. */
@@ -108,21 +135,28 @@ async function openWhisper({ settings, engines, env, engineCommand, vad, onDownl
     env,
     log,
   })
-  return { kind: "transcriber", transcriber }
+  return { kind: "transcriber", transcriber: measured(transcriber) }
 }
 
 async function openGroq({ settings, log }: ProviderContext): Promise<Provider> {
   const { createGroq } = await import("./groq.ts")
   const baseUrl = settings.GROQ_BASE_URL
   const apiKey = settings.GROQ_STT_API_KEY ?? ""
-  const transcriber = createGroq({ apiKey, ...(baseUrl && { baseUrl }), noSpeechThreshold: settings.NO_SPEECH_THRESHOLD, log })
-  return { kind: "transcriber", transcriber }
+  const transcriber = createGroq({
+    apiKey,
+    ...(baseUrl && { baseUrl }),
+    noSpeechThreshold: settings.NO_SPEECH_THRESHOLD,
+    ...(isOneOfSeveral(settings) && { deadlineMs: settings.STT_FALLBACK_MS }),
+    log,
+  })
+  return { kind: "transcriber", transcriber: measured(transcriber) }
 }
 
 async function openDeepgram({ settings, log }: ProviderContext): Promise<Provider> {
   const { createDeepgram } = await import("./deepgram.ts")
   const baseUrl = settings.DEEPGRAM_BASE_URL
-  const engine = createDeepgram({ apiKey: settings.DG_API_KEY ?? "", ...(baseUrl && { baseUrl }), log })
+  const counts = !isOneOfSeveral(settings)
+  const engine = createDeepgram({ apiKey: settings.DG_API_KEY ?? "", ...(baseUrl && { baseUrl }), counts, log })
   return { kind: "engine", engine }
 }
 

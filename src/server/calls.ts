@@ -8,6 +8,7 @@ import type { Recordings } from "../dialects/recordings.ts"
 import { EngineError } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { requests, requestsOpen } from "../metrics.ts"
+import type { Admission, Client } from "./admission.ts"
 import { worded } from "./refusing.ts"
 import type { Uploads } from "./uploads.ts"
 
@@ -17,28 +18,27 @@ export const CALL_MS_MAX = 60 * 60_000
 export interface CallsOptions {
   readonly defaults: Defaults
   readonly uploads: Uploads
-  /** As HttpCall.recordings, for requests at the door of that name. */
-  readonly recordingsFor: (door: string) => Recordings
+  /** As HttpCall.recordings, for requests of that client at the door of that name. */
+  readonly recordingsFor: (door: string, client: Client) => Recordings
+  readonly admission: Admission
   readonly clock: Clock
   readonly log: Log
 }
 
 export interface Calls {
   /** `onWorked` is told once when nothing is worked out for it any more: what is left is on its way. */
-  answer(door: HttpDoor, request: Request, asking: Asking & { readonly rest: string }, onWorked: () => void): Promise<Response>
+  answer(door: HttpDoor, request: Request, visit: Visit, onWorked: () => void): Promise<Response>
   /** Gives all up. */
   stop(): void
 }
 
-export function createCalls({ defaults, uploads, recordingsFor, clock, log }: CallsOptions): Calls {
+/** A request that was let in. */
+type Visit = Asking & { readonly rest: string; readonly client: Client }
+
+export function createCalls({ defaults, uploads, recordingsFor, admission, clock, log }: CallsOptions): Calls {
   const open = new Set<AbortController>()
 
-  async function answer(
-    door: HttpDoor,
-    request: Request,
-    asking: Asking & { readonly rest: string },
-    onWorked: () => void,
-  ): Promise<Response> {
+  async function answer(door: HttpDoor, request: Request, { client, ...asking }: Visit, onWorked: () => void): Promise<Response> {
     const over = new AbortController()
     const startedAtMs = clock.now()
     const leave = () => over.abort(new EngineError("aborted", "the client left"))
@@ -46,6 +46,7 @@ export function createCalls({ defaults, uploads, recordingsFor, clock, log }: Ca
     const cancelDeadline = clock.after(CALL_MS_MAX, () => over.abort(tooLong()))
     const upload = uploads.open(request, over.signal)
     open.add(over)
+    const leaveAdmission = admission.begin(client)
     requestsOpen.inc({ door: door.name })
 
     /** Idempotent. */
@@ -55,10 +56,11 @@ export function createCalls({ defaults, uploads, recordingsFor, clock, log }: Ca
       request.signal.removeEventListener("abort", leave)
       cancelDeadline()
       upload.release()
+      leaveAdmission()
       requestsOpen.dec({ door: door.name })
       requests.inc({ door: door.name, status })
       const durationMs = Math.round(clock.now() - startedAtMs)
-      log.info("request", { request: asking.requestId, door: door.name, status, durationMs })
+      log.info("request", { request: asking.requestId, door: door.name, key: client.key, status, durationMs })
     }
 
     const call: HttpCall = {
@@ -69,7 +71,7 @@ export function createCalls({ defaults, uploads, recordingsFor, clock, log }: Ca
       bytes: upload.bytes,
       keep: upload.keep,
       readAll: upload.readAll,
-      recordings: recordingsFor(door.name),
+      recordings: recordingsFor(door.name, client),
     }
     const response = await handled(door, call, over)
     if (!isStream(response)) {

@@ -4,6 +4,9 @@
  */
 import type { Asking, Defaults, HttpDoor, Refusal, SocketDoor } from "../dialects/door.ts"
 import { refusals } from "../metrics.ts"
+import { clientAddress } from "./addresses.ts"
+import type { Admission, Client } from "./admission.ts"
+import type { Auth } from "./auth.ts"
 import type { Calls } from "./calls.ts"
 import { mayAsk, preflight, showTo } from "./origins.ts"
 import { worded } from "./refusing.ts"
@@ -15,9 +18,14 @@ export interface DoorsOptions {
   readonly httpDoors: readonly HttpDoor[]
   readonly defaults: Defaults
   readonly calls: Calls
-  /** Why nobody may come in now by a socket, or by anything. */
-  readonly whyNoSocket: () => Refusal | undefined
+  /** Why nobody may come in now. */
   readonly whyNobody: () => Refusal | undefined
+  readonly auth: Auth
+  /** Whether doors that are keyless need a key too. */
+  readonly requireKey: boolean
+  readonly admission: Admission
+  /** As clientAddress. */
+  readonly proxyHops: number
   readonly allowedOrigins: readonly string[] | undefined
   readonly unixNow: () => number
 }
@@ -38,22 +46,33 @@ type Visit = Asking & { readonly rest: string }
 
 export function createDoors({ socketDoors, httpDoors, defaults, calls, ...options }: DoorsOptions): Doors {
   const routeOf = createRoutes(socketDoors, httpDoors)
+  const { auth, admission, proxyHops } = options
 
   function whyStranger(request: Request): Refusal | undefined {
     if (mayAsk(request.headers.get("origin"), options.allowedOrigins)) return undefined
     return { reason: "origin", status: 403, message: "this origin is not allowed" }
   }
 
+  /** Who asks, if such a one gets a socket here now, whatever it asks of the door. */
+  function letIn(door: SocketDoor, request: Request, asking: Asking, server: Bun.Server<Admitted>): Client | Refusal {
+    const closed = options.whyNobody() ?? whyStranger(request)
+    if (closed) return closed
+    const shown = auth.check(asking, options.requireKey || door.keyless !== true)
+    if (!shown.ok) return shown.refusal
+    const client = clientOf(asking, request, server, shown.name)
+    return admission.whyNoSocket(client) ?? client
+  }
+
   function upgrade(door: SocketDoor, request: Request, asking: Asking, server: Bun.Server<Admitted>): Response | undefined {
-    const refusal = options.whyNoSocket() ?? whyStranger(request)
-    if (refusal) return refused(door, refusal, asking)
+    const client = letIn(door, request, asking, server)
+    if ("reason" in client) return refused(door, client, asking)
     const opening = door.open(asking, defaults)
     if (!opening.ok) {
-      refusals.inc({ reason: "query" })
+      refusals.inc({ door: door.name, reason: "query" })
       return opening.refusal
     }
     const { requestId: id, unixMs } = asking
-    const data = { id, unixMs, opening, messageMax: door.messageMax }
+    const data = { id, unixMs, opening, messageMax: door.messageMax, client }
     if (server.upgrade(request, { data, ...(opening.headers && { headers: opening.headers }) })) return undefined
     return refused(door, { reason: "handshake", status: 400, message: "not a WebSocket handshake" }, asking)
   }
@@ -77,6 +96,7 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
     const door = doors.find(({ methods }) => methods.some((one) => one === method || (one === "GET" && isReading(method))))
     const refusal = whyStranger(request)
     if (refusal) return refused(doors[0], refusal, visit)
+    // A browser asks with OPTIONS before it shows a key.
     const response = await (method === "OPTIONS" ? preflight(request, methodsOf(doors)) : door ? handled(door) : wrongMethod())
     showTo(request.headers.get("origin"), response)
     return response
@@ -84,15 +104,25 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
     function handled(door: HttpDoor) {
       const closed = options.whyNobody()
       if (closed) return refused(door, closed, visit)
+      const shown = auth.check(visit, true)
+      if (!shown.ok) return refused(door, shown.refusal, visit)
+      const client = clientOf(visit, request, server, shown.name)
+      const greedy = admission.whyNoRequest(client)
+      if (greedy) return refused(door, greedy, visit)
       // Bun would cut off a request that is worked on for ten seconds.
       server.timeout(request, 0)
-      return calls.answer(door, request, visit, () => server.timeout(request, IDLE_SECONDS))
+      return calls.answer(door, request, { ...visit, client }, () => server.timeout(request, IDLE_SECONDS))
     }
 
     function wrongMethod() {
       const allow = methodsOf(doors)
       return worded(doors[0].refuse, { reason: "method", status: 405, message: `only ${allow} here` }, visit, { allow })
     }
+  }
+
+  function clientOf({ header }: Asking, request: Request, server: Bun.Server<Admitted>, key: string | undefined): Client {
+    const peer = server.requestIP(request)?.address ?? ""
+    return { key, address: clientAddress(peer, header("x-forwarded-for"), proxyHops) }
   }
 
   return {
@@ -112,8 +142,8 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
   }
 }
 
-function refused(door: Pick<SocketDoor, "refuse">, refusal: Refusal, asking: Asking): Response {
-  refusals.inc({ reason: refusal.reason })
+function refused(door: Pick<SocketDoor, "name" | "refuse">, refusal: Refusal, asking: Asking): Response {
+  refusals.inc({ door: door.name, reason: refusal.reason })
   return worded(door.refuse, refusal, asking)
 }
 

@@ -1,12 +1,13 @@
 /**
- * A client that was let in, whatever carries it: its session, what is counted of it, and the two lines of the log that every client has.
- * Knows no socket.
+ * A client that was let in, whatever carries it: its session, its place among the others, what is counted of it, and the two lines of
+ * the log that every client has. Knows no socket.
  */
 import type { Clock } from "../clock.ts"
 import type { Opening } from "../dialects/door.ts"
 import type { Engine } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { audioSeconds, sessionsOpen } from "../metrics.ts"
+import { type Admission, type Client, ownerOf } from "./admission.ts"
 import { createSession, type Session, type Transport } from "./session.ts"
 
 export interface GuestOptions {
@@ -15,7 +16,8 @@ export interface GuestOptions {
   /** When it came, ms since 1970. */
   readonly unixMs: number
   readonly opening: Opening & { readonly ok: true }
-  readonly address: string
+  readonly client: Client
+  readonly admission: Admission
   readonly engine: Engine
   /** Of openings that are paced. */
   readonly minReplyMs: number
@@ -24,23 +26,35 @@ export interface GuestOptions {
   readonly log: Log
 }
 
+/** A longer message is sound, or costs as much. */
+const SOUND_LENGTH_MIN = 64
+
 export interface Guest {
   readonly session: Session
+  /** A message for its session. */
+  receive(message: Uint8Array | string): void
   /** To be called once, when the connection is over: ends the session. */
   leave(code: number, reason: string): void
 }
 
 /** Its session is still to greet. */
-export function welcome({ opening, address, minReplyMs, ...options }: GuestOptions): Guest {
+export function welcome({ opening, client, admission, minReplyMs, ...options }: GuestOptions): Guest {
   const { id, clock, log } = options
   const mode = opening.label
-  const session = createSession({ ...options, dialect: opening.dialect(), minReplyMs: opening.paced ? minReplyMs : 0 })
+  const dialect = opening.dialect()
+  const session = createSession({ ...options, client: ownerOf(client), mode, dialect, minReplyMs: opening.paced ? minReplyMs : 0 })
+  const place = admission.enter(client)
   const openedAtMs = clock.now()
   sessionsOpen.inc({ mode })
-  log.info("connected", { session: id, mode, ...opening.facts, address })
+  log.info("connected", { session: id, mode, ...opening.facts, key: client.key, address: client.address })
   return {
     session,
+    receive(message) {
+      if (message.length >= SOUND_LENGTH_MIN) place.heard()
+      session.receive(message)
+    },
     leave(code, reason) {
+      place.leave()
       session.close()
       const { counts } = session
       sessionsOpen.dec({ mode })

@@ -4,6 +4,7 @@
 import { collectDefaultMetrics } from "prom-client"
 import { type Engine, EngineError } from "../engines/engine.ts"
 import { registry } from "../metrics.ts"
+import { lookAtChildren } from "./children.ts"
 
 export interface Readiness {
   /** Why the engine cannot answer now, in one line; undefined if it can. */
@@ -48,5 +49,6 @@ export function collectProcessMetrics(): void {
 }
 
 export async function metricsPage(): Promise<Response> {
+  await lookAtChildren()
   return new Response(await registry.metrics(), { headers: { "content-type": registry.contentType } })
 }

@@ -9,9 +9,9 @@ import { type Clock, pause } from "../clock.ts"
 import { Refused } from "../dialects/door.ts"
 import type { RecordingOptions, RecordingPart, Recordings } from "../dialects/recordings.ts"
 import { EngineError, type Transcriber } from "../engines/engine.ts"
-import { audioSeconds, recordingsWaiting, utterances } from "../metrics.ts"
+import { audioSeconds, queueWaitSeconds, recordingsWaiting, utterances } from "../metrics.ts"
 import { quietestPlace } from "../speech/pauses.ts"
-import { createPermits, type Permits } from "../speech/permits.ts"
+import { createPermits, type Permits, type Work } from "../speech/permits.ts"
 import { shiftedBy } from "../speech/transcript.ts"
 
 /** What whole recordings need beside the engine of the sockets. */
@@ -51,18 +51,23 @@ const STRETCHES_AT_ONCE = 2
 /** A recording that has begun is not refused for want of room: it asks again. */
 const RETRY_MS = 500
 
-export function createRecordings(engine: RecordingEngine, limits: RecordingLimits, clock: Clock): (label: string) => Recordings {
+export function createRecordings(
+  engine: RecordingEngine,
+  limits: RecordingLimits,
+  clock: Clock,
+): (label: string, client?: string) => Recordings {
   const { transcriber, permits, decoder, waitingMax } = engine
   const admissions = createPermits({ atOnce: transcriber.concurrency, waitingMax, onWaiting: (count) => recordingsWaiting.set(count) })
 
   async function* transcribe(
     label: string,
+    client: string | undefined,
     source: AsyncIterable<Uint8Array> | Uint8Array,
     options: RecordingOptions,
     outer: AbortSignal,
   ): AsyncGenerator<RecordingPart, void> {
     if (options.translate && !transcriber.translates) throw noTranslation(transcriber)
-    const leave = await admissions.take(outer)
+    const leave = await admissions.take(outer, { long: false, client })
     const over = new AbortController()
     const signal = AbortSignal.any([outer, over.signal])
     const inWork: Promise<RecordingPart>[] = []
@@ -74,7 +79,7 @@ export function createRecordings(engine: RecordingEngine, limits: RecordingLimit
       for await (const stretch of stretchesOf(samples)) {
         signal.throwIfAborted()
         audioSeconds.inc({ mode: label }, stretch.length / SAMPLE_RATE_HZ)
-        const part = hear(stretch, startSample, options, signal)
+        const part = hear(stretch, { startSample, client }, options, signal)
         // Whoever awaits it, may do so after others failed.
         part.catch(() => {})
         inWork.push(part)
@@ -92,11 +97,16 @@ export function createRecordings(engine: RecordingEngine, limits: RecordingLimit
     return { signal, maxSeconds: limits.secondsMax, maxBytes: limits.bytesMax, channel }
   }
 
-  async function hear(samples: Int16Array, startSample: number, options: RecordingOptions, signal: AbortSignal): Promise<RecordingPart> {
+  async function hear(
+    samples: Int16Array,
+    { startSample, client }: { readonly startSample: number; readonly client: string | undefined },
+    options: RecordingOptions,
+    signal: AbortSignal,
+  ): Promise<RecordingPart> {
     const { language, prompt, words, translate } = options
     const endMs = msFromSamples(startSample + samples.length)
     if (samples.length === 0) return { segments: [], text: "", language: null, endMs }
-    const giveBack = await permit(samples, startSample > 0, signal)
+    const giveBack = await permit({ long: samples.length > LONG_SAMPLES, client }, startSample > 0, signal)
     try {
       const transcript = await transcriber.transcribe({ samples, language, prompt, words, translate }, signal)
       const { text } = transcript
@@ -113,10 +123,13 @@ export function createRecordings(engine: RecordingEngine, limits: RecordingLimit
     }
   }
 
-  async function permit(samples: Int16Array, begun: boolean, signal: AbortSignal): Promise<() => void> {
+  async function permit(work: Work, begun: boolean, signal: AbortSignal): Promise<() => void> {
+    const waitsSinceMs = clock.now()
     for (;;) {
       try {
-        return await permits.take(signal, { long: samples.length > LONG_SAMPLES })
+        const giveBack = await permits.take(signal, work)
+        queueWaitSeconds.observe({ engine: transcriber.name }, (clock.now() - waitsSinceMs) / 1000)
+        return giveBack
       } catch (thrown) {
         if (!begun || !(thrown instanceof EngineError) || thrown.code !== "overloaded") throw thrown
         await pause(RETRY_MS, clock, signal)
@@ -124,7 +137,9 @@ export function createRecordings(engine: RecordingEngine, limits: RecordingLimit
     }
   }
 
-  return (label) => ({ transcribe: (source, options, signal) => endedBy(signal, transcribe(label, source, options, signal)) })
+  return (label, client) => ({
+    transcribe: (source, options, signal) => endedBy(signal, transcribe(label, client, source, options, signal)),
+  })
 }
 
 /** The same parts; they end with the signal also while nobody asks for the next one, and never as if that were all. */

@@ -2,6 +2,7 @@
  * The front door: Bun.serve, its routes, and who is let in. A refusal is an ordinary HTTP answer before there is a socket.
  * Knows no engine by name and nothing of what is said.
  */
+import type { ApiKey } from "../api-keys.ts"
 import { type Clock, realClock } from "../clock.ts"
 import type { Defaults, HttpDoor, Refusal, SocketDoor } from "../dialects/door.ts"
 import { HTTP_DOORS, SOCKET_DOORS } from "../dialects/index.ts"
@@ -9,10 +10,15 @@ import type { Mode } from "../dialects/query.ts"
 import { wyomingDoor } from "../dialects/wyoming/wyoming.ts"
 import type { Engine, Language } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
+import { refusals } from "../metrics.ts"
+import { type Client, createAdmission, ownerOf } from "./admission.ts"
+import { createAuth } from "./auth.ts"
 import { createCalls } from "./calls.ts"
+import type { Canary } from "./canary.ts"
 import { type Answer, createDoors, isReading } from "./doors.ts"
 import { collectProcessMetrics, metricsPage, watchReadiness } from "./health.ts"
 import { createRecordings, noRecordings, RECORDING_SECONDS_MAX, type RecordingEngine } from "./recordings.ts"
+import { shielded } from "./shielding.ts"
 import { type Admitted, createSockets } from "./sockets.ts"
 import { listenTcp, type TcpConnections } from "./tcp.ts"
 import { createUploads, UPLOAD_LIMITS, type UploadLimits } from "./uploads.ts"
@@ -28,6 +34,8 @@ export interface ServerOptions {
   readonly wyomingPort?: number | undefined
   /** Unset where the provider only hears live streams: recordings are then refused. */
   readonly recordings?: RecordingEngine
+  /** Asked for readiness, too. Its owner closes it. */
+  readonly canary?: Canary
   /** For clients that do not say `?mode=`. */
   readonly mode: Mode
   /** For clients that do not say `?language=`. */
@@ -37,6 +45,16 @@ export interface ServerOptions {
   /** The least time from an utterance's receipt to its reply; 0 disables. Mode `utterance` only. */
   readonly minReplyMs: number
   readonly maxSessions: number
+  /** As AdmissionOptions. */
+  readonly speakersMax?: () => number | undefined
+  readonly perKeyMax?: number
+  readonly perAddressMax?: number
+  /** As clientAddress. Default: 0. */
+  readonly proxyHops?: number
+  /** As createAuth. Default: open to all. */
+  readonly keys?: () => readonly ApiKey[] | undefined
+  /** Whether keyless doors need a key too. Default: no. */
+  readonly requireKey?: boolean
   /** Whose pages may connect; unset lets all in. A request without an Origin does not come from a page and passes. */
   readonly allowedOrigins?: readonly string[]
   /** Default: every dialect there is. */
@@ -66,19 +84,25 @@ export interface RunningServer {
 /** After which a refused client may try again. */
 const RETRY_AFTER_SECONDS = 1
 
+/** It tells of the clients, by the names of their keys. The other pages are the same for everybody, and probes show no key. */
+const KEYED_PAGE = "/metrics"
+
 /** How often a server that leaves looks whether its last answers are out. */
 const PENDING_LOOK_MS = 10
 
 /** The engine stays the caller's: it is not closed here. */
 export function startServer(options: ServerOptions): RunningServer {
-  const { engine, maxSessions, clock = realClock, unixNow = Date.now, log } = options
+  const { engine, clock = realClock, unixNow = Date.now, log } = options
   const { socketDoors = SOCKET_DOORS, httpDoors = HTTP_DOORS, uploads: limits = UPLOAD_LIMITS } = options
-  const sockets = createSockets({ engine, minReplyMs: options.minReplyMs, clock, log })
+  const admission = createAdmission({ ...options, sessionsMax: options.maxSessions, clock })
+  const auth = createAuth(options.keys ?? (() => undefined))
+  const sockets = createSockets({ engine, minReplyMs: options.minReplyMs, admission, clock, log })
   const defaults = defaultsOf(options)
   const uploads = createUploads(limits, clock)
-  const calls = createCalls({ defaults, uploads, recordingsFor: recordingsOf(options, limits.bytesMax, clock), clock, log })
-  const { allowedOrigins } = options
-  const doors = createDoors({ socketDoors, httpDoors, defaults, calls, whyNoSocket, whyNobody, allowedOrigins, unixNow })
+  const calls = createCalls({ defaults, uploads, recordingsFor: recordingsOf(options, limits.bytesMax, clock), admission, clock, log })
+  const { allowedOrigins, requireKey = false, proxyHops = 0 } = options
+  const guards = { whyNobody, auth, requireKey, admission, allowedOrigins, proxyHops }
+  const doors = createDoors({ socketDoors, httpDoors, defaults, calls, ...guards, unixNow })
   const readiness = watchReadiness(engine)
   collectProcessMetrics()
   let draining = false
@@ -88,20 +112,20 @@ export function startServer(options: ServerOptions): RunningServer {
     return { reason: "draining", status: 503, message: "shutting down", retryAfterSeconds: RETRY_AFTER_SECONDS }
   }
 
-  function whyNoSocket(): Refusal | undefined {
-    if (draining || sockets.count + (wyoming?.count ?? 0) < maxSessions) return whyNobody()
-    return { reason: "full", status: 503, message: `full: ${maxSessions} sessions are open`, retryAfterSeconds: RETRY_AFTER_SECONDS }
+  async function readyz(): Promise<Response> {
+    const why = (whyNobody() ?? admission.whyFull())?.message ?? (await readiness.whyNot()) ?? options.canary?.whyNot
+    return why === undefined ? line(200, "ok") : line(503, `not ready: ${why}`)
   }
 
-  async function readyz(): Promise<Response> {
-    const why = whyNoSocket()?.message ?? (await readiness.whyNot())
-    return why === undefined ? line(200, "ok") : line(503, `not ready: ${why}`)
+  function showMetrics() {
+    admission.count()
+    return metricsPage()
   }
 
   const pages = new Map<string, () => Response | Promise<Response>>([
     ["/healthz", () => line(200, "ok")],
     ["/readyz", readyz],
-    ["/metrics", metricsPage],
+    [KEYED_PAGE, showMetrics],
     ["/", () => line(200, "xrx-stt: speech to text over a WebSocket at /api/v1/ws; also /healthz, /readyz, /metrics")],
   ])
 
@@ -110,11 +134,18 @@ export function startServer(options: ServerOptions): RunningServer {
     const url = URL.parse(request.url)
     if (!url) return line(400, "not a request that we can read")
     const entered = doors.enter(url, request, bun)
-    if (entered !== "elsewhere") return entered
-    const page = pages.get(url.pathname)
-    if (!page) return line(404, "nothing here")
-    if (!isReading(request.method)) return line(405, "only GET here", { allow: "GET, HEAD" })
-    return page()
+    return entered === "elsewhere" ? page(url, request) : entered
+  }
+
+  function page({ pathname, searchParams }: URL, { method, headers }: Request): Response | Promise<Response> {
+    const asked = pages.get(pathname)
+    if (!asked) return line(404, "nothing here")
+    if (!isReading(method)) return line(405, "only GET here", { allow: "GET, HEAD" })
+    if (pathname !== KEYED_PAGE) return asked()
+    const shown = auth.check({ header: (name) => headers.get(name), query: searchParams }, true)
+    if (shown.ok) return asked()
+    refusals.inc({ door: "metrics", reason: shown.refusal.reason })
+    return line(shown.refusal.status, shown.refusal.message, { "www-authenticate": "Bearer" })
   }
 
   const server = Bun.serve<Admitted>({
@@ -127,10 +158,13 @@ export function startServer(options: ServerOptions): RunningServer {
     // Counted while it comes, and refused in the words of its door: see uploads.ts.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     websocket: sockets.websocket,
-    fetch: answer,
+    fetch(request, bun) {
+      const answered = answer(request, bun)
+      return answered instanceof Promise ? answered.then(shielded) : answered && shielded(answered)
+    },
     error(thrown) {
       log.error("request broke", { error: thrown.name })
-      return line(500, "internal error")
+      return shielded(line(500, "internal error"))
     },
   })
 
@@ -140,7 +174,8 @@ export function startServer(options: ServerOptions): RunningServer {
     const { host: hostname, wyomingPort: port } = options
     if (port === undefined) return null
     try {
-      return listenTcp({ hostname, port, door: wyomingDoor, defaults, engine, whyNot: whyNoSocket, clock, unixNow, log })
+      const whyNot = (client: Client) => whyNobody() ?? admission.whyNoSocket(client)
+      return listenTcp({ hostname, port, door: wyomingDoor, defaults, engine, whyNot, admission, clock, unixNow, log })
     } catch (cause) {
       void server.stop(true)
       throw new Error(`WYOMING_PORT ${port} cannot be had`, { cause })
@@ -184,7 +219,8 @@ function defaultsOf({ engine, mode, language, strictModels }: ServerOptions): De
 
 function recordingsOf({ recordings, engine }: ServerOptions, bytesMax: number, clock: Clock) {
   if (!recordings) return () => noRecordings(engine.name)
-  return createRecordings(recordings, { bytesMax, secondsMax: RECORDING_SECONDS_MAX }, clock)
+  const ofClient = createRecordings(recordings, { bytesMax, secondsMax: RECORDING_SECONDS_MAX }, clock)
+  return (door: string, client: Client) => ofClient(door, ownerOf(client))
 }
 
 function line(status: number, text: string, headers: Record<string, string> = {}): Response {

@@ -15,6 +15,7 @@ import { createDues } from "./dues.ts"
 import { createHearing } from "./hearing.ts"
 import { createInbox } from "./inbox.ts"
 import { createReplies } from "./replies.ts"
+import { createReplyTimes } from "./reply-times.ts"
 import { createWakes } from "./wakes.ts"
 
 /**
@@ -40,8 +41,12 @@ export interface Transport {
 
 export interface SessionOptions {
   readonly id: string
+  /** As StreamOptions.client. */
+  readonly client?: string | undefined
   readonly engine: Engine
   readonly dialect: Dialect
+  /** What its sessions are counted as. */
+  readonly mode: string
   /** The least time from the receipt of a committed message to its reply; 0 disables. */
   readonly minReplyMs: number
   readonly transport: Transport
@@ -80,19 +85,20 @@ export interface Session {
   close(): void
 }
 
-export function createSession({ id, engine, dialect, minReplyMs, transport, unixMs, clock, log }: SessionOptions): Session {
+export function createSession({ id, client, engine, dialect, mode, minReplyMs, transport, unixMs, clock, log }: SessionOptions): Session {
   let finished: Promise<void> | undefined
   let closed = false
 
   const dues = createDues(clock)
   const hearing = createHearing({
     engine,
-    stream: () => ({ ...dialect.stream, session: id }),
+    stream: () => ({ ...dialect.stream, session: id, client }),
     onEvent: take,
     onGone: () => fail("engine_gone", "speech engine gone"),
     log,
   })
   const replies = createReplies({ clock, send: (text) => transport.sendText(text) })
+  const times = createReplyTimes({ engine: engine.name, mode }, clock)
   const inbox = createInbox({
     read: readMessage,
     obey: (command) => wakes.after(obey(command)),
@@ -139,7 +145,9 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, unix
   }
 
   function take(event: SpeechEvent) {
-    const askedAtMs = dues.settle(event) ?? clock.now()
+    const committed = dues.settle(event)
+    times.note(event, "cause" in event && event.cause === "commit" ? (committed ?? null) : null)
+    const askedAtMs = committed ?? clock.now()
     for (const text of wakes.after(dialect.write(event, wakes.nowMs()))) replies.push(text, askedAtMs + minReplyMs)
     backpressure.weigh()
   }

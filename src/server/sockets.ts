@@ -6,6 +6,7 @@ import { type Clock, realClock } from "../clock.ts"
 import { type Opening, SOCKET_MESSAGE_MAX } from "../dialects/door.ts"
 import type { Engine } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
+import type { Admission, Client as Asker } from "./admission.ts"
 import { drainAll } from "./drain.ts"
 import { type Guest, welcome } from "./guests.ts"
 import { createLiveness } from "./liveness.ts"
@@ -25,12 +26,14 @@ export interface Admitted {
   readonly opening: Opening & { readonly ok: true }
   /** As SocketDoor.messageMax. */
   readonly messageMax: number
+  readonly client: Asker
 }
 
 export interface SocketsOptions {
   readonly engine: Engine
   /** Of openings that are paced. */
   readonly minReplyMs: number
+  readonly admission: Admission
   readonly clock?: Clock
   readonly log: Log
 }
@@ -52,7 +55,7 @@ interface Client extends Guest {
   readonly whenSent: (() => void)[]
 }
 
-export function createSockets({ engine, minReplyMs, clock = realClock, log }: SocketsOptions): Sockets {
+export function createSockets({ engine, minReplyMs, admission, clock = realClock, log }: SocketsOptions): Sockets {
   const clients = new Map<Socket, Client>()
   const liveness = createLiveness<Socket>(clock)
 
@@ -68,12 +71,13 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
   }
 
   function open(socket: Socket) {
-    const { id, unixMs, opening } = socket.data
+    const { id, unixMs, opening, client } = socket.data
     const guest = welcome({
       id,
       unixMs,
       opening,
-      address: socket.remoteAddress,
+      client,
+      admission,
       engine,
       minReplyMs,
       transport: {
@@ -99,10 +103,10 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
 
   function message(socket: Socket, message: string | Uint8Array) {
     liveness.heard(socket)
-    const session = clients.get(socket)?.session
+    const client = clients.get(socket)
     const { messageMax } = socket.data
-    if (message.length > messageMax) session?.fail("message_too_big", `message over ${messageMax} bytes`)
-    else session?.receive(message)
+    if (message.length > messageMax) client?.session.fail("message_too_big", `message over ${messageMax} bytes`)
+    else client?.receive(message)
   }
 
   function close(socket: Socket, code: number, reason: string) {

@@ -8,6 +8,8 @@ import type { Defaults, Refusal, TcpDoor } from "../dialects/door.ts"
 import type { Engine } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { refusals } from "../metrics.ts"
+import { clientAddress } from "./addresses.ts"
+import type { Admission, Client as Asker } from "./admission.ts"
 import { drainAll } from "./drain.ts"
 import { type Guest, welcome } from "./guests.ts"
 import { UNSENT_BYTES_MAX } from "./sockets.ts"
@@ -19,8 +21,9 @@ export interface TcpOptions {
   readonly door: TcpDoor
   readonly defaults: Defaults
   readonly engine: Engine
-  /** Why nobody more is let in; undefined if somebody is. */
-  readonly whyNot: () => Refusal | undefined
+  /** Why this client is not let in; undefined if it is. */
+  readonly whyNot: (client: Asker) => Refusal | undefined
+  readonly admission: Admission
   readonly clock?: Clock
   /** Ms since 1970. */
   readonly unixNow: () => number
@@ -56,14 +59,16 @@ type Socket = Bun.Socket<Client | undefined>
 
 /** Throws what the system says if it cannot listen. */
 export function listenTcp(options: TcpOptions): TcpConnections {
-  const { door, defaults, engine, whyNot, clock = realClock, unixNow, log } = options
+  const { door, defaults, engine, whyNot, admission, clock = realClock, unixNow, log } = options
   const clients = new Map<Socket, Client>()
 
   function open(socket: Socket) {
-    const refusal = whyNot()
+    // No proxy writes here whom it saw, and nobody can show a key.
+    const asker: Asker = { key: undefined, address: clientAddress(socket.remoteAddress, null, 0) }
+    const refusal = whyNot(asker)
     if (refusal) {
-      refusals.inc({ reason: refusal.reason })
-      log.info("refused", { reason: refusal.reason, address: socket.remoteAddress })
+      refusals.inc({ door: door.name, reason: refusal.reason })
+      log.info("refused", { reason: refusal.reason, address: asker.address })
       socket.end(door.refuse(refusal))
       return
     }
@@ -71,7 +76,8 @@ export function listenTcp(options: TcpOptions): TcpConnections {
       id: randomUUID(),
       unixMs: unixNow(),
       opening: door.open(defaults),
-      address: socket.remoteAddress,
+      client: asker,
+      admission,
       engine,
       minReplyMs: 0,
       transport: {
@@ -134,7 +140,7 @@ export function listenTcp(options: TcpOptions): TcpConnections {
     port: options.port,
     socket: {
       open,
-      data: (socket, bytes) => socket.data?.session.receive(bytes),
+      data: (socket, bytes) => socket.data?.receive(bytes),
       drain: (socket) => socket.data && flush(socket, socket.data),
       close: closed,
       error: (socket, thrown) => socket.data?.session.broke(thrown),

@@ -13,6 +13,8 @@ export interface UploadLimits {
   readonly heldBytesMax: number
   /** Without a byte for so long, while we want some, a body counts as given up. */
   readonly stallMs: number
+  /** A body that we waited for longer than that, and that came more slowly on the whole, counts as given up, too. */
+  readonly bytesPerSecondMin: number
 }
 
 export const UPLOAD_LIMITS: UploadLimits = {
@@ -20,6 +22,8 @@ export const UPLOAD_LIMITS: UploadLimits = {
   bytesMax: 512 * 1024 * 1024,
   heldBytesMax: 768 * 1024 * 1024,
   stallMs: 60_000,
+  // A modem's; the lowest rate of speech codecs. Whoever sends a byte now and then would hold a place for an hour.
+  bytesPerSecondMin: 500,
 }
 
 /** Chunks that are kept are put together until they are so long: of a chunk of one byte the chunk takes 500. */
@@ -41,7 +45,7 @@ export interface Uploads {
   open(request: Request, signal: AbortSignal): Upload
 }
 
-export function createUploads({ bytesMax, heldBytesMax, stallMs }: UploadLimits, clock: Clock): Uploads {
+export function createUploads({ bytesMax, heldBytesMax, stallMs, bytesPerSecondMin }: UploadLimits, clock: Clock): Uploads {
   let heldBytes = 0
 
   function hold(bytes: number) {
@@ -58,11 +62,15 @@ export function createUploads({ bytesMax, heldBytesMax, stallMs }: UploadLimits,
       const reader: Reader | undefined = request.body?.getReader()
       if (!reader) return
       let count = 0
+      let waitedMs = 0
       try {
         for (;;) {
+          const askedAtMs = clock.now()
           const { done, value } = await next(reader, signal)
           if (done) return
           count += value.length
+          waitedMs += clock.now() - askedAtMs
+          if (waitedMs > stallMs && count * 1000 < waitedMs * bytesPerSecondMin) throw stalled()
           if (count > bytesMax) throw tooLarge(bytesMax)
           yield value
         }
@@ -77,7 +85,7 @@ export function createUploads({ bytesMax, heldBytesMax, stallMs }: UploadLimits,
       signal.throwIfAborted()
       const { promise, reject } = Promise.withResolvers<never>()
       const abort = () => reject(signal.reason)
-      const cancelTimer = clock.after(stallMs, () => reject(new Refused({ reason: "timeout", status: 408, message: "the body stalled" })))
+      const cancelTimer = clock.after(stallMs, () => reject(stalled()))
       signal.addEventListener("abort", abort, { once: true })
       try {
         return await Promise.race([reader.read(), promise])
@@ -142,6 +150,10 @@ function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
 
 function tooLarge(bytesMax: number): Refused {
   return new Refused({ reason: "too_large", status: 413, message: `more than ${bytesMax} bytes`, retryable: false })
+}
+
+function stalled(): Refused {
+  return new Refused({ reason: "timeout", status: 408, message: "the body stalled" })
 }
 
 function busy(): Refused {

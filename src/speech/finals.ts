@@ -6,7 +6,7 @@ import { msFromSamples, samplesFromMs } from "../audio/pcm.ts"
 import type { Clock } from "../clock.ts"
 import { type Context, EngineError, type Transcriber, type Utterance } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
-import { finalSeconds, forcedPrefixes, utterances } from "../metrics.ts"
+import { finalSeconds, forcedPrefixes, queueWaitSeconds, utterances } from "../metrics.ts"
 import type { EndCause, SpeechEvent } from "./events.ts"
 import { type Ended, finalOf } from "./final-event.ts"
 import type { Standing } from "./interims.ts"
@@ -77,6 +77,8 @@ export interface FinalsOptions {
   readonly clock: Clock
   readonly log: Log
   readonly session: string
+  /** As StreamOptions.client. */
+  readonly client?: string | undefined
   /** Whether finals carry the times of their words. */
   readonly words: boolean
   readonly push: (event: SpeechEvent) => void
@@ -90,7 +92,7 @@ interface Owed {
   tell: (() => void) | null
 }
 
-export function createFinals({ transcriber, permits, clock, log, session, words, push, onDone }: FinalsOptions): Finals {
+export function createFinals({ transcriber, permits, clock, log, session, client, words, push, onDone }: FinalsOptions): Finals {
   const engine = transcriber.name
   const attempts = new Set<AbortController>()
   /** In the order in which they ended. */
@@ -113,7 +115,9 @@ export function createFinals({ transcriber, permits, clock, log, session, words,
     let release = () => {}
     try {
       const context = known && (await known)
-      release = await permits.take(signal, { long: utterance.samples.length > LONG_SAMPLES })
+      const waitsSinceMs = clock.now()
+      release = await permits.take(signal, { long: utterance.samples.length > LONG_SAMPLES, client, session })
+      queueWaitSeconds.observe({ engine }, (clock.now() - waitsSinceMs) / 1000)
       return await transcriber.transcribe(context ? { ...utterance, context } : utterance, signal)
     } catch (thrown) {
       return thrown instanceof EngineError ? thrown : mistake(thrown)

@@ -1,19 +1,23 @@
 /**
  * How many may work at once, and how many may wait for that: one limiter for all clients of an engine. Knows nothing of
- * speech. First come, first served, except that long work never holds more than half of the permits, so that short work finds its
- * way past it.
+ * speech. Clients take turns, and so do the sessions of one client; otherwise first come, first served. Neither long work nor, while
+ * there are others, one client ever takes more than half of the permits, so that the rest find their way past it.
  */
 import { EngineError } from "../engines/engine.ts"
 
 export interface Work {
   /** May take so long that others should not have to wait for its end. With a single permit it makes no difference. */
   readonly long: boolean
+  /** Whose it is. Work without a client is all of one. */
+  readonly client?: string | undefined
+  readonly session?: string | undefined
 }
 
 export interface Permits {
   /**
    * A permit, at once or when one becomes free; call the function to give it back, once (again is ignored). Rejects with
-   * EngineError `overloaded` if too many wait already, `aborted` if the signal aborts first: both leave no trace.
+   * EngineError `overloaded` if too many wait already, `aborted` if the signal aborts first: both leave no trace. Where a client
+   * has two or more waiting beyond this one's, its newest is refused in the place of this.
    */
   take(signal: AbortSignal, work?: Work): Promise<() => void>
   /** How many wait now. */
@@ -35,26 +39,62 @@ export function createPermits({ atOnce, waitingMax, onWaiting = () => {} }: Perm
   if (!Number.isInteger(atOnce) || atOnce < 1) throw new RangeError(`atOnce: expected a whole number from 1, got ${atOnce}`)
   if (!(waitingMax >= 0)) throw new RangeError(`waitingMax: expected a number from 0, got ${waitingMax}`)
 
-  // One long piece of work may well keep a whole engine busy, or all of them: more at once would not end sooner.
-  const longAtOnce = Math.max(1, Math.floor(atOnce / 2))
+  // One long piece of work, or one client, may well keep a whole engine busy, or all of them: more at once would not end sooner.
+  const half = Math.max(1, Math.floor(atOnce / 2))
   let taken = 0
   let takenByLong = 0
   /** In order of arrival. Whoever waits here cannot start now. */
-  const queue = new Map<() => void, Work>()
+  const queue = new Map<() => void, Waiting>()
+  const turns = createTurns()
 
-  const canStart = ({ long }: Work) => taken < atOnce && (!long || takenByLong < longAtOnce)
+  const takenByClient = new Map<string, number>()
 
-  function permit({ long }: Work): () => void {
+  function canStart({ long, client }: Work): boolean {
+    if (taken >= atOnce || (long && takenByLong >= half)) return false
+    return client === undefined || (takenByClient.get(client) ?? 0) < half || !turns.hasOthers(client)
+  }
+
+  function countClient(client: string | undefined, change: 1 | -1) {
+    if (client === undefined) return
+    const count = (takenByClient.get(client) ?? 0) + change
+    if (count === 0) takenByClient.delete(client)
+    else takenByClient.set(client, count)
+  }
+
+  function permit(work: Work): () => void {
+    const { long, client } = work
     taken++
+    countClient(client, 1)
+    turns.had(work)
     if (long) takenByLong++
     let out = true
     return () => {
       if (!out) return
       out = false
       taken--
+      countClient(client, -1)
       if (long) takenByLong--
-      for (const [grant, work] of queue) if (canStart(work)) grant()
+      for (let grant = next(); grant; grant = next()) grant()
     }
+  }
+
+  /** Of those who can start, the one whose client, and then whose session, had its turn the longest ago; the first of equals. */
+  function next(): (() => void) | undefined {
+    let first: { readonly grant: () => void; readonly work: Work } | undefined
+    for (const [grant, { work }] of queue) if (canStart(work) && (!first || turns.before(work, first.work))) first = { grant, work }
+    return first?.grant
+  }
+
+  /** Refuses the newest of whoever has the most waiting, unless that is hardly more than `client` has. */
+  function makeRoomFor(client: string | undefined): boolean {
+    const counts = new Map<string | undefined, number>()
+    for (const { work } of queue.values()) counts.set(work.client, (counts.get(work.client) ?? 0) + 1)
+    const own = counts.get(client) ?? 0
+    const [most] = [...counts].sort(([, a], [, b]) => b - a)
+    if (!most || most[1] < own + 2) return false
+    const newest = [...queue.values()].findLast(({ work }) => work.client === most[0])
+    newest?.refuse()
+    return newest !== undefined
   }
 
   function wait(signal: AbortSignal, work: Work): Promise<() => void> {
@@ -72,7 +112,11 @@ export function createPermits({ atOnce, waitingMax, onWaiting = () => {} }: Perm
         leave()
         reject(aborted())
       }
-      queue.set(grant, work)
+      const refuse = () => {
+        leave()
+        reject(overloaded(waitingMax))
+      }
+      queue.set(grant, { work, refuse })
       signal.addEventListener("abort", abort)
       onWaiting(queue.size)
     })
@@ -82,7 +126,7 @@ export function createPermits({ atOnce, waitingMax, onWaiting = () => {} }: Perm
     async take(signal, work = { long: false }) {
       if (signal.aborted) throw aborted()
       if (canStart(work)) return permit(work)
-      if (queue.size >= waitingMax) throw overloaded(waitingMax)
+      if (queue.size >= waitingMax && !makeRoomFor(work.client)) throw overloaded(waitingMax)
       return wait(signal, work)
     },
     get waiting() {
@@ -90,6 +134,52 @@ export function createPermits({ atOnce, waitingMax, onWaiting = () => {} }: Perm
     },
     get taken() {
       return taken
+    },
+  }
+}
+
+interface Waiting {
+  readonly work: Work
+  /** For want of room. */
+  readonly refuse: () => void
+}
+
+/** Clients, and sessions, whose last turn is remembered. Whoever is forgotten counts as not having had one. */
+const TURNS_KEPT = 1024
+
+/** Whoever had one of the last so many turns is still there. */
+const TURNS_RECENT = 64
+
+/** Who had a permit when: counted, not timed. */
+function createTurns() {
+  let count = 0
+  const clients = new Map<string | undefined, number>()
+  const sessions = new Map<string | undefined, number>()
+
+  function keep(turns: Map<string | undefined, number>, whose: string | undefined) {
+    // The one set last stands last.
+    turns.delete(whose)
+    turns.set(whose, count)
+    if (turns.size <= TURNS_KEPT) return
+    const [oldest] = turns.keys()
+    turns.delete(oldest)
+  }
+
+  return {
+    had({ client, session }: Work) {
+      count++
+      keep(clients, client)
+      keep(sessions, session)
+    },
+    /** Whether another client was here lately. Work of nobody is the server's own. */
+    hasOthers(client: string): boolean {
+      for (const [other, turn] of clients) if (other !== undefined && other !== client && count - turn < TURNS_RECENT) return true
+      return false
+    },
+    /** Whether `one` is to have its turn before `other`, who came earlier. */
+    before(one: Work, other: Work): boolean {
+      const byClient = (clients.get(one.client) ?? 0) - (clients.get(other.client) ?? 0)
+      return (byClient || (sessions.get(one.session) ?? 0) - (sessions.get(other.session) ?? 0)) < 0
     },
   }
 }

@@ -72,7 +72,7 @@ interface Speculation {
 
 function openStream(transcriber: Transcriber, options: LiftOptions, streamOptions: StreamOptions, onEnded: () => void): Stream {
   const { permits, vad, clock = realClock, log } = options
-  const { session, endpointing, words } = streamOptions
+  const { session, client, endpointing, words } = streamOptions
   let { language, prompt } = streamOptions
   const engine = transcriber.name
   const queue = createEventQueue<SpeechEvent>()
@@ -82,7 +82,7 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
   /** Finished or closed: takes nothing more. */
   let sealed = false
 
-  const finals = createFinals({ transcriber, permits, clock, log, session, words, push: queue.push, onDone: end })
+  const finals = createFinals({ transcriber, permits, clock, log, session, client, words, push: queue.push, onDone: end })
   const partials =
     streamOptions.interims && transcriber.interims
       ? createPartials({ transcriber, tape, clock, push: queue.push, onMistake: finals.mistake })

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test"
-import { readdirSync, readFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { connect } from "../support/client.ts"
 import { clip, words } from "../support/clips.ts"
 import { startProgram } from "../support/program.ts"
@@ -108,6 +110,33 @@ describe("the server as a process", () => {
     expect(await program.exited).toBe(1)
   }, 120_000)
 
+  test("says that it is ready once a known recording was understood, and then is", async () => {
+    await using program = startProgram([], { ...local, STT_ENGINES: "1" })
+    const http = String((await program.seen("listening")).address).replace("ws:", "http:")
+    await program.seen("ready")
+    expect((await fetch(new URL("/readyz", http))).status).toBe(200)
+    const metrics = await (await fetch(new URL("/metrics", http))).text()
+    expect(metrics).toContain('xrx_stt_canaries_total{outcome="understood"} 1\n')
+    expect(metrics).toContain("xrx_stt_canary_ok 1\n")
+  }, 120_000)
+
+  test("has Whisper answer with STT_FALLBACK when the cloud is slow, and counts that", async () => {
+    await using upstream = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Promise<Response>(() => {}) })
+    const groq = { STT_PROVIDER: "groq", GROQ_STT_API_KEY: "key", GROQ_BASE_URL: upstream.url.origin }
+    const behind = { STT_FALLBACK: "groq,whisper", STT_FALLBACK_MS: "200", STT_ENGINES: "1", STT_MIN_REPLY_MS: "0" }
+    await using program = startProgram([], { ...local, ...groq, ...behind })
+    const address = new URL(String((await program.seen("listening")).address))
+    const client = await connect(address)
+    for (let turn = 0; turn < 3; turn++) {
+      client.send(new Uint8Array((await clip("ps_goforward")).buffer))
+      expect(words(await client.next())).toMatch(/^go forward (ten|10) meters$/)
+    }
+    expect(await program.seen("engine left out")).toMatchObject({ engine: "groq", code: "timeout" })
+    const metrics = await (await fetch(new URL("/metrics", address.href.replace("ws:", "http:")))).text()
+    expect(metrics).toContain('xrx_stt_fallbacks_total{engine="groq",to="whisper",reason="timeout"} 2')
+    expect(metrics).toContain('xrx_stt_fallbacks_total{engine="groq",to="whisper",reason="left_out"} 1')
+  }, 120_000)
+
   test("goes on answering when whoever reads its log is gone", async () => {
     await using program = startProgram([], { ...local, STT_ENGINES: "1", LOG_LEVEL: "debug" })
     const address = new URL(String((await program.seen("listening")).address))
@@ -137,6 +166,38 @@ describe("the server as a process", () => {
     await using program = startProgram([], { ...local, WHISPER_MODEL: "/no/such/folder" })
     expect((await program.seen("the engine can never be ready")).reason).toContain("/no/such/folder does not exist")
     expect(await program.exited).toBe(1)
+  }, 120_000)
+
+  test("measures how many may speak, and reads its keys again on SIGHUP without losing a client", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "keys-"))
+    const file = join(folder, "keys")
+    writeFileSync(file, "old:first-key\n")
+    await using program = startProgram([], { ...local, STT_ENGINES: "1", STT_API_KEYS_FILE: file, STT_REQUIRE_KEY: "1" })
+    const address = new URL(String((await program.seen("listening")).address))
+    const keyed = (key: string) => connect(address, { headers: { authorization: `Bearer ${key}` } })
+    const client = await keyed("first-key")
+    await expect(keyed("second-key")).rejects.toThrow("401")
+    writeFileSync(file, "new:second-key\n")
+    program.signal("SIGHUP")
+    await program.seen("keys read")
+    await expect(keyed("first-key")).rejects.toThrow("401")
+    expect((await program.seen("capacity")).speakers).toBeGreaterThanOrEqual(4)
+    const other = await keyed("second-key")
+    for (const one of [client, other]) {
+      one.send(new Uint8Array((await clip("ps_goforward")).buffer))
+      expect(words(await one.next())).toMatch(/^go forward (ten|10) meters$/)
+    }
+    program.signal("SIGTERM")
+    expect(await program.exited).toBe(0)
+    expect(program.errors).toContain('"key":"old"')
+    expect(program.errors).not.toMatch(/first-key|second-key/)
+    rmSync(folder, { recursive: true })
+  }, 120_000)
+
+  test("whose keys cannot be read ends with 78", async () => {
+    await using program = startProgram([], { ...local, STT_API_KEYS_FILE: "/no/keys" })
+    expect((await program.seen("cannot start")).reason).toContain("STT_API_KEYS_FILE")
+    expect(await program.exited).toBe(78)
   }, 120_000)
 
   test("whose certificate cannot be read ends with 78", async () => {

@@ -35,7 +35,7 @@ function start({ minReplyMs = 0, dialect = createXrxUtterances(config), ...scrip
     resume: () => note("<resume>"),
     close: (code: number, reason: string) => note(`<close ${code} ${reason}>`),
   }
-  const session = createSession({ id: "s1", engine, dialect, minReplyMs, transport, unixMs: 0, clock, log: tap.log })
+  const session = createSession({ mode: "utterance", id: "s1", engine, dialect, minReplyMs, transport, unixMs: 0, clock, log: tap.log })
   sessions.push(session)
   return { session, engine, wire, tap, timers: () => clock.waiting, settle, after: (ms: number) => pass(clock, ms) }
 }
@@ -449,7 +449,7 @@ function startOnOwnStream(dialect: Dialect = createXrxFrames(config)) {
     close: (code: number) => wire.push(`<close ${code}>`),
   }
   const { log } = tapLog()
-  const session = createSession({ id: "s1", engine, dialect, minReplyMs: 0, transport, unixMs: 0, clock, log })
+  const session = createSession({ mode: "utterance", id: "s1", engine, dialect, minReplyMs: 0, transport, unixMs: 0, clock, log })
   sessions.push(session)
   return { session, stream, wire, timers: () => clock.waiting, after: (ms: number) => pass(clock, ms) }
 }

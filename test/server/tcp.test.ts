@@ -6,7 +6,8 @@ import { ENDING_MS_MAX } from "../../src/server/tcp.ts"
 import { handClock } from "../support/clock.ts"
 import { serve } from "../support/server.ts"
 
-const refused = async () => Number(/^xrx_stt_refusals_total\{reason="full"\} (\d+)$/m.exec(await registry.metrics())?.[1] ?? 0)
+const refused = async () =>
+  Number(/^xrx_stt_refusals_total\{door="wyoming",reason="full"\} (\d+)$/m.exec(await registry.metrics())?.[1] ?? 0)
 
 test("a connection that is refused counts as a refusal", async () => {
   const { server } = serve({ wyomingPort: 0, maxSessions: 0 })

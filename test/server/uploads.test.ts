@@ -109,6 +109,28 @@ test("a body that its reader keeps while it comes counts as held, until the answ
   expect(await registry.metrics()).toContain("\nxrx_stt_upload_bytes_held 0\n")
 })
 
+test("a body that only trickles is given up, even if it never stalls", async () => {
+  const clock = handClock()
+  let heard = Promise.withResolvers<void>()
+  const handle = async (call: HttpCall) => {
+    for await (const _ of call.bytes()) heard.resolve()
+    return Response.json({})
+  }
+  const { server } = serve({ httpDoors: [httpDoor({ handle })], uploads: { ...LIMITS, stallMs: 60_000, bytesPerSecondMin: 2 }, clock })
+  const { readable, send } = openBody()
+  const answer = post(server.url, readable)
+  for (const bytes of [1, 80]) {
+    heard = Promise.withResolvers<void>()
+    await send(bytes)
+    await heard.promise
+    await new Promise((resolve) => setImmediate(resolve))
+    await clock.advance(40_000)
+  }
+  // 81 bytes in 80 s are half of what is asked for.
+  await send(1)
+  expect(await answer).toMatchObject({ status: 408, body: { reason: "timeout", message: "the body stalled" } })
+})
+
 test("a body in chunks of a byte is kept in blocks, whole and in order", async () => {
   const kept: Uint8Array[] = []
   const handle = async ({ keep }: HttpCall) => {

@@ -168,4 +168,57 @@ describe("permits", () => {
     expect(() => createPermits({ atOnce: 1.5, waitingMax: 1 })).toThrow(RangeError)
     expect(() => createPermits({ atOnce: 1, waitingMax: -1 })).toThrow(RangeError)
   })
+
+  test("go to clients in turns, and to the sessions of a client in turns, whoever came first", async () => {
+    const permits = createPermits({ atOnce: 1, waitingMax: 100 })
+    const order: string[] = []
+    const leave = await permits.take(never, { long: false, client: "flood", session: "1" })
+    const asked = [
+      ...["1", "1", "1", "2"].map((session) => ["flood", session]),
+      ...["3", "3"].map((session) => ["other", session]),
+      ["third", "4"],
+    ].map(async ([client, session]) => {
+      const giveBack = await permits.take(never, { long: false, client, session })
+      order.push(`${client} ${session}`)
+      giveBack()
+    })
+    leave()
+    await Promise.all(asked)
+    expect(order).toEqual(["other 3", "third 4", "flood 2", "other 3", "flood 1", "flood 1", "flood 1"])
+  })
+
+  test("are all one client's while there is no other, and then half of them, until the other is long gone", async () => {
+    const permits = createPermits({ atOnce: 4, waitingMax: 10 })
+    const flood = { long: false, client: "flood" }
+    const first = await Promise.all(Array.from({ length: 4 }, () => permits.take(never, flood)))
+    expect(permits.taken).toBe(4)
+    for (const giveBack of first) giveBack()
+    const other = await permits.take(never, { long: false, client: "other" })
+    const more = Array.from({ length: 4 }, () => permits.take(never, flood))
+    expect([permits.taken, permits.waiting]).toEqual([3, 2])
+    other()
+    expect([permits.taken, permits.waiting]).toEqual([2, 2])
+    for (const taken of more) (await taken)()
+    for (let turn = 0; turn < 64; turn++) (await permits.take(never, flood))()
+    await Promise.all(Array.from({ length: 4 }, () => permits.take(never, flood)))
+    expect(permits.taken).toBe(4)
+  })
+
+  test("when too many wait, the newest of whoever has the most makes room for a client who has hardly any", async () => {
+    const permits = createPermits({ atOnce: 1, waitingMax: 4 })
+    const work = (client: string) => ({ long: false, client })
+    const leave = await permits.take(never, work("flood"))
+    const flood = Array.from({ length: 4 }, () => permits.take(never, work("flood")))
+    expect(await codeOf(permits.take(never, work("flood")))).toBe("overloaded")
+    const good = [permits.take(never, work("good"))]
+    expect(await codeOf(flood[3]!)).toBe("overloaded")
+    good.push(permits.take(never, work("good")))
+    expect(await codeOf(flood[2]!)).toBe("overloaded")
+    // Two of each: nobody has more than others.
+    expect(await codeOf(permits.take(never, work("good")))).toBe("overloaded")
+    expect(permits.waiting).toBe(4)
+    leave()
+    for (const taken of [good[0]!, flood[0]!, good[1]!, flood[1]!]) (await taken)()
+    expect([permits.waiting, permits.taken]).toEqual([0, 0])
+  })
 })

@@ -30,6 +30,8 @@ const OVERRIDES = {
   STT_MODE: "utterance",
   STT_MIN_REPLY_MS: "0",
   STT_DRAIN_MS: "0",
+  // What it is measured to follow is not to be taken from what it measured itself.
+  STT_MAX_SPEAKERS: "0",
   LOG_LEVEL: "info",
 }
 

@@ -14,6 +14,8 @@ const CODES: Readonly<Record<RefusalReason, string>> = {
   full: "TOO_MANY_REQUESTS",
   draining: "SERVICE_UNAVAILABLE",
   origin: "FORBIDDEN",
+  key: "INVALID_AUTH",
+  greedy: "TOO_MANY_REQUESTS",
   handshake: "Bad Request",
   method: "METHOD_NOT_ALLOWED",
   not_found: "NOT_FOUND",

@@ -14,6 +14,8 @@ export interface ErrorBody {
 
 /** Where the client's code could act on it. */
 const CODES: Partial<Record<RefusalReason, string>> = {
+  key: "invalid_api_key",
+  greedy: "rate_limit_exceeded",
   bad_audio: "invalid_audio",
   too_large: "request_too_large",
   busy: "rate_limit_exceeded",

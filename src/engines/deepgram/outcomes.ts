@@ -1,10 +1,12 @@
 /** Counts and logs how utterances end, on their way to the client: numbers and names, never a word. */
 import type { Log } from "../../log.ts"
-import { utterances as utterancesEnded } from "../../metrics.ts"
+import { finalSeconds, utterances as utterancesEnded } from "../../metrics.ts"
 import type { SpeechEvent } from "../../speech/events.ts"
 
 export interface Outcomes {
   note(event: SpeechEvent): void
+  /** A commit after audio was answered, so long after it came. */
+  answered(tookMs: number): void
   /** So many will never end. */
   abandoned(count: number): void
 }
@@ -29,8 +31,14 @@ export function createOutcomes({ engine, session, log }: { engine: string; sessi
       }
       characters = 0
     },
+    answered(tookMs) {
+      finalSeconds.observe({ engine }, tookMs / 1000)
+    },
     abandoned(count) {
       utterancesEnded.inc({ engine, outcome: "aborted" }, count)
     },
   }
 }
+
+/** For streams whose utterances somebody else counts. */
+export const uncounted: Outcomes = { note() {}, answered() {}, abandoned() {} }

@@ -5,7 +5,7 @@
 import { msFromSamples, samplesFromMs } from "../../audio/pcm.ts"
 import type { Clock } from "../../clock.ts"
 import type { Log } from "../../log.ts"
-import { audioDroppedSeconds, finalSeconds } from "../../metrics.ts"
+import { audioDroppedSeconds } from "../../metrics.ts"
 import type { EndCause } from "../../speech/events.ts"
 import type { EngineError } from "../engine.ts"
 import { createHeldAudio, type HeldAudio } from "./held-audio.ts"
@@ -106,7 +106,7 @@ export function createOwed({ engine, session, endpointing, heldMaxMs, clock, log
         utterances.clear(cleared)
       } else {
         // An utterance without audio asked nothing of the engine and would only flatter it.
-        if (order.at > utterances.startSample) finalSeconds.observe({ engine }, (clock.now() - order.atMs) / 1000)
+        if (order.at > utterances.startSample) outcomes.answered(clock.now() - order.atMs)
         utterances.end("commit", order.at)
       }
     }

@@ -14,7 +14,7 @@ import { createHearing } from "./hearing.ts"
 import { createLine } from "./line.ts"
 import type { Link } from "./link.ts"
 import type { UpstreamMessage } from "./messages.ts"
-import { createOutcomes } from "./outcomes.ts"
+import { createOutcomes, uncounted } from "./outcomes.ts"
 import { createOwed } from "./owed.ts"
 import { createSending } from "./sending.ts"
 import type { Timings } from "./timings.ts"
@@ -29,18 +29,20 @@ export interface StreamContext {
   readonly dial: (asked: Asked, listener: UpstreamListener) => Upstream
   readonly clock: Clock
   readonly timings: Timings
+  /** Whether its utterances are counted and logged here. */
+  readonly counts: boolean
   readonly log: Log
   /** No socket and no timer is left. */
   readonly onOver: () => void
 }
 
-export function openStream({ options, dial, clock, timings, log, onOver }: StreamContext): Stream {
+export function openStream({ options, dial, clock, timings, counts, log, onOver }: StreamContext): Stream {
   const { session, interims, words } = options
   const endpointing = options.endpointing !== null
   const named = { engine: ENGINE, session, log }
   const queue = createEventQueue<SpeechEvent>()
   const wanted = createWanted(options)
-  const outcomes = createOutcomes(named)
+  const outcomes = counts ? createOutcomes(named) : uncounted
   const language = () => (wanted.asked.language === "auto" ? null : wanted.asked.language)
   const utterances = createUtterances({ endpointing, interims, words, language, emit })
   const owed = createOwed({ ...named, endpointing, heldMaxMs: timings.heldMaxMs, clock, utterances, outcomes })

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../../clock.ts"
 import type { Log } from "../../log.ts"
-import { batchPieces, interimsDropped, piecesWaiting } from "../../metrics.ts"
+import { batchPieces, interimsDropped, piecesWaiting, pieceWaitSeconds } from "../../metrics.ts"
 import { EngineError } from "../engine.ts"
 import { createCompany } from "./company.ts"
 import type { Ending } from "./engine-process.ts"
@@ -55,6 +55,8 @@ interface Job extends Waiting {
   readonly piece: Omit<Piece, "id">
   /** Aborts when nobody waits for it any more. */
   readonly stop: AbortController
+  /** Since it came, or came back. */
+  waitsSinceMs: number
   readonly resolve: (recognised: Recognised) => void
   readonly reject: (error: unknown) => void
   tries: number
@@ -90,7 +92,8 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
       const refusal = whyNone()
       if (refusal) throw refusal
       const { promise, resolve, reject } = Promise.withResolvers<Recognised>()
-      const job = createJob({ ...piece, interim: urgency === "interim" }, { urgency, live }, { resolve, reject })
+      const answers = { resolve, reject, waitsSinceMs: clock.now() }
+      const job = createJob({ ...piece, interim: urgency === "interim" }, { urgency, live }, answers)
       if (!queue.add(job)) throw noRoom("ceiling")
       if (isAsked(job)) company.came()
       const abort = () => {
@@ -158,7 +161,10 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
   async function work(place: Place, batch: readonly Job[]) {
     batchPieces.observe(batch.length)
     inWork.set(place, batch)
-    for (const job of batch) job.tries++
+    for (const job of batch) {
+      job.tries++
+      pieceWaitSeconds.observe({ urgency: job.urgency }, (clock.now() - job.waitsSinceMs) / 1000)
+    }
     const pieces = batch.map(({ piece, stop }) => ({ ...piece, signal: stop.signal }))
     const unanswered = new Set(batch)
     const onAnswer = (index: number, answer: Result | Failed) => {
@@ -192,6 +198,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
     const again: Job[] = []
     for (const job of jobs) {
       if (!open.has(job) || job.stop.signal.aborted) continue
+      job.waitsSinceMs = clock.now()
       if (job.tries < TRIES) again.push(job)
       else
         job.reject(
@@ -237,7 +244,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
 function createJob(
   piece: Omit<Piece, "id">,
   { urgency, live }: Pick<Job, "urgency" | "live">,
-  answers: Pick<Job, "resolve" | "reject">,
+  answers: Pick<Job, "resolve" | "reject" | "waitsSinceMs">,
 ): Job {
   const job: Job = {
     ...answers,

@@ -1,0 +1,207 @@
+import { beforeAll, describe, expect, test } from "bun:test"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { OPS } from "../../src/commands/ops.ts"
+import { EXIT } from "../../src/commands/program.ts"
+import { registry } from "../../src/metrics.ts"
+import { collectProcessMetrics } from "../../src/server/health.ts"
+import { parseSettings } from "../../src/settings.ts"
+import { runCommand } from "../support/program.ts"
+
+/** What can be asked for, with its labels; a histogram by what Prometheus makes of it. */
+const known = new Map<string, readonly string[]>()
+/** That Prometheus adds itself. */
+const ADDED = ["instance", "job"]
+
+beforeAll(() => {
+  collectProcessMetrics()
+  for (const metric of registry.getMetricsAsArray()) {
+    const { name, type, labelNames } = metric as unknown as { name: string; type: string; labelNames: string[] }
+    if (type !== ("histogram" as string)) known.set(name, [...labelNames, ...ADDED])
+    else for (const part of ["bucket", "sum", "count"]) known.set(`${name}_${part}`, [...labelNames, ...ADDED, "le"])
+  }
+  known.set("up", ADDED)
+})
+
+/** Metrics and labels of a PromQL expression that nobody has. */
+function strange(expression: string): string[] {
+  const plain = expression.replace(/"[^"]*"/g, '""')
+  const metrics = [...plain.matchAll(/\b(?:xrx_stt|process|nodejs)_\w+|\bup\b/g)].map(([name]) => name)
+  const labels = [
+    ...[...plain.matchAll(/\{([^}]*)\}/g)].flatMap(([, inside = ""]) => inside.split(",").map((one) => /\w+/.exec(one)?.[0] ?? "")),
+    ...[...plain.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, inside = ""]) => inside.split(",").map((one) => one.trim())),
+  ]
+  const missing = metrics.filter((name) => !known.has(name))
+  if (metrics.length === 0) missing.push(`no metric in ${expression}`)
+  return [...missing, ...labels.filter((label) => !metrics.every((name) => known.get(name)?.includes(label)))]
+}
+
+const print = async (name: keyof typeof OPS) => {
+  const { code, output, errors } = await runCommand(["ops", name])
+  expect({ code, errors }).toEqual({ code: 0, errors: [] })
+  return output.join("\n")
+}
+
+interface Rule {
+  readonly alert: string
+  readonly expr: string
+  readonly labels: { readonly severity: string }
+  readonly annotations: { readonly summary: string; readonly action: string }
+}
+
+interface Panel {
+  readonly id: number
+  readonly type: string
+  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number }
+  readonly targets?: readonly { readonly expr: string; readonly legendFormat: string }[]
+}
+
+describe("a metric that does not exist", () => {
+  test("is noticed, and so is a label that it does not have", () => {
+    expect(strange('rate(xrx_stt_utterances_total{engine="a",outcome!~"b|c"}[5m])')).toEqual([])
+    expect(strange("sum by (le, mode) (rate(xrx_stt_reply_seconds_bucket[5m]))")).toEqual([])
+    expect(strange("xrx_stt_reply_seconds")).toEqual(["xrx_stt_reply_seconds"])
+    expect(strange("sum by (mode) (xrx_stt_queue_waiting)")).toEqual(["mode"])
+    expect(strange('xrx_stt_queue_waiting{colour="red"}')).toEqual(["colour"])
+    expect(strange("1 > 2")).toHaveLength(1)
+  })
+})
+
+describe("the alert rules", () => {
+  const rulesOf = async () =>
+    (Bun.YAML.parse(await print("alerts")) as { groups: { rules: Rule[] }[] }).groups.flatMap(({ rules }) => rules)
+
+  test("ask for metrics and labels that there are", async () => {
+    const rules = await rulesOf()
+    expect(rules.length).toBeGreaterThan(8)
+    for (const { alert, expr } of rules) expect({ alert, strange: strange(expr) }).toEqual({ alert, strange: [] })
+  })
+
+  test("say what happened and what to do, each in its own name", async () => {
+    const rules = await rulesOf()
+    expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length)
+    for (const { labels, annotations, expr } of rules) {
+      expect(["page", "warn"]).toContain(labels.severity)
+      expect(annotations.action).not.toBe("")
+      const shown = [...annotations.summary.matchAll(/\$labels\.(\w+)/g)].map(([, label = ""]) => label)
+      // What an expression sums up, is gone.
+      const kept = /^\s*(?:sum|histogram_quantile\([\d.]+, sum) by \(([^)]*)\)/.exec(expr)?.[1]?.split(/, */)
+      for (const label of shown) expect(kept ?? known.get(/\w+/.exec(expr)?.[0] ?? "") ?? []).toContain(label)
+    }
+  })
+})
+
+describe("the dashboard", () => {
+  const panelsOf = async () => (JSON.parse(await print("grafana")) as { panels: Panel[] }).panels
+
+  test("asks for metrics and labels that there are, and names its lines by labels that are left", async () => {
+    const targets = (await panelsOf()).flatMap(({ targets = [] }) => targets)
+    expect(targets.length).toBeGreaterThan(25)
+    for (const { expr, legendFormat } of targets) {
+      expect({ expr, strange: strange(expr) }).toEqual({ expr, strange: [] })
+      const kept = /\bby \(([^)]*)\)/.exec(expr)?.[1]?.split(/, */) ?? []
+      for (const [, label = ""] of legendFormat.matchAll(/\{\{(\w+)\}\}/g))
+        expect({ expr, kept }).toEqual({ expr, kept: expect.arrayContaining([label]) })
+    }
+  })
+
+  test("has no two panels in one place or of one name", async () => {
+    const panels = await panelsOf()
+    expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
+    const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+      Array.from({ length: w * h }, (_, i) => `${x + (i % w)} ${y + Math.floor(i / w)}`),
+    )
+    expect(new Set(cells).size).toBe(cells.length)
+  })
+})
+
+describe("the systemd unit", () => {
+  test("gives a drain its time, gives bad settings up, and sets what is a setting", async () => {
+    const unit = await print("systemd")
+    const readingOf = (name: string) => new RegExp(`^${name}=(.*)$`, "m").exec(unit)?.[1] ?? ""
+    const [, name = "", value = ""] = /^(\w+)=(.*)$/.exec(readingOf("Environment")) ?? []
+    const result = parseSettings({ [name]: value })
+    if (!result.ok) throw new Error(result.faults.join())
+    expect(result.warnings).toEqual([])
+    expect(Number(readingOf("TimeoutStopSec")) * 1000).toBeGreaterThan(result.settings.STT_DRAIN_MS)
+    expect(readingOf("RestartPreventExitStatus")).toBe(String(EXIT.badSettings))
+    expect(readingOf("ExecStart")).toBe("/usr/local/bin/xrx-stt serve")
+  })
+
+  test.skipIf(!Bun.which("systemd-analyze"))("is one to systemd itself", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "xrx-stt-"))
+    try {
+      const path = join(folder, "xrx-stt.service")
+      // The program is not installed here.
+      await Bun.write(path, (await print("systemd")).replaceAll("/usr/local/bin/xrx-stt", process.execPath))
+      const { exitCode, stderr } = Bun.spawnSync(["systemd-analyze", "verify", path])
+      expect({ exitCode, stderr: stderr.toString() }).toEqual({ exitCode: 0, stderr: "" })
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+})
+
+describe("the Kubernetes manifests", () => {
+  interface Manifest {
+    readonly kind: string
+    readonly spec: never
+  }
+  const specOf = async (kind: string): Promise<Record<string, unknown>> => {
+    const found = (Bun.YAML.parse(await print("kubernetes")) as Manifest[]).filter((manifest) => manifest.kind === kind)
+    expect(found).toHaveLength(1)
+    return found[0]?.spec ?? {}
+  }
+
+  test("probe what the server answers, give a drain its time, and set what is a setting", async () => {
+    const pod = (await specOf("Deployment")).template as {
+      spec: { terminationGracePeriodSeconds: number; containers: Record<string, unknown>[] }
+    }
+    const container = pod.spec.containers[0] as {
+      env: { name: string; value: string }[]
+      lifecycle: { preStop: { sleep: { seconds: number } } }
+      startupProbe: { httpGet: { path: string } }
+      readinessProbe: { httpGet: { path: string } }
+      livenessProbe: { httpGet: { path: string } }
+    }
+    const result = parseSettings(Object.fromEntries(container.env.map(({ name, value }) => [name, value])))
+    if (!result.ok) throw new Error(result.faults.join())
+    expect(result.warnings).toEqual([])
+    const leavingSeconds = container.lifecycle.preStop.sleep.seconds + result.settings.STT_DRAIN_MS / 1000
+    expect(pod.spec.terminationGracePeriodSeconds).toBeGreaterThan(leavingSeconds)
+    expect(container.startupProbe.httpGet.path).toBe("/readyz")
+    expect(container.readinessProbe.httpGet.path).toBe("/readyz")
+    expect(container.livenessProbe.httpGet.path).toBe("/healthz")
+  })
+
+  test("scale on a metric that there is, and never take two pods at once", async () => {
+    const { metrics } = (await specOf("HorizontalPodAutoscaler")) as { metrics: { pods?: { metric: { name: string } } }[] }
+    const names = metrics.flatMap(({ pods }) => (pods ? [pods.metric.name] : []))
+    expect(names).toHaveLength(1)
+    expect(strange(names[0] ?? "")).toEqual([])
+    expect(await specOf("PodDisruptionBudget")).toMatchObject({ maxUnavailable: 1 })
+  })
+})
+
+describe("the configuration of HAProxy", () => {
+  test("checks by readiness, and sends clients to the server with the fewest", async () => {
+    const config = await print("haproxy")
+    expect(config).toContain("option httpchk GET /readyz")
+    expect(config).toContain("balance leastconn")
+  })
+
+  test.skipIf(!Bun.which("haproxy"))("is one to HAProxy itself", async () => {
+    const config = await print("haproxy")
+    const { exitCode, stderr } = Bun.spawnSync(["haproxy", "-c", "-f", "/dev/stdin"], { stdin: new TextEncoder().encode(config) })
+    expect({ exitCode, stderr: stderr.toString() }).toEqual({ exitCode: 0, stderr: "" })
+  })
+})
+
+test("what is printed ends in no empty line, and no kind of file is unknown to `ops --help`", async () => {
+  const { output } = await runCommand(["ops", "--help"])
+  for (const name of Object.keys(OPS) as (keyof typeof OPS)[]) {
+    expect(output.join("\n")).toMatch(new RegExp(`^ {2}${name} `, "m"))
+    expect(await print(name)).not.toMatch(/\n$/)
+  }
+})
