@@ -2,7 +2,7 @@
  * Builds the single file. `bun run build` writes `dist/xrx-stt` for this machine, `bun run build --all` one
  * `dist/xrx-stt-<target>` for every target. `--out FILE` writes this machine's elsewhere.
  *
- * Everything that the program needs goes into it: Bun, our code, ONNX Runtime and the model. Eight places of the sources
+ * Everything that the program needs goes into it: Bun, our code, ONNX Runtime and the model. Nine places of the sources
  * are written anew for it, and each MUST be found exactly once: a package that changed shape fails the build, not a start.
  */
 import { createHash } from "node:crypto"
@@ -11,6 +11,7 @@ import { dirname, join, resolve } from "node:path"
 import { parseArgs } from "node:util"
 import type { BunPlugin } from "bun"
 import { version } from "./package.json"
+import { bundlePage } from "./src/page/bundle.ts"
 
 const ROOT = import.meta.dir
 const ORT = join(ROOT, "node_modules/onnxruntime-node")
@@ -88,6 +89,10 @@ function embed(target: Target, done: Set<string>): BunPlugin {
           // It names a class that the bundler leaves out, since nobody uses it.
           replaceOnce(await Bun.file(path).text(), /assignNames\(\w+WebWorker, "\w+"\);/, "", path),
         )
+      rewrite(build, "page", /[\\/]src[\\/]page[\\/]built\.ts$/, async (path) => {
+        const files = JSON.stringify(await bundlePage())
+        return replaceOnce(await Bun.file(path).text(), /readonly PageFile\[\] = \[\]/, `readonly PageFile[] = ${files}`, path)
+      })
       rewrite(build, "library files", /[\\/]src[\\/]binary[\\/]ort-files\.ts$/, (path) =>
         listFiles(path, join(ORT, "bin/napi-v6", target.ortFolder), [...target.libraries, ADDON]),
       )
@@ -129,7 +134,9 @@ export async function build(target: Target, outfile: string, entry = join(ROOT, 
     },
   })
   if (!result.success) throw new AggregateError(result.logs, `${target.name} was not built`)
-  const missing = ["sharp", "transformers.js", "addon", ...WASM_DECODERS, "library files", "model files"].filter((name) => !done.has(name))
+  const missing = ["sharp", "transformers.js", "addon", ...WASM_DECODERS, "page", "library files", "model files"].filter(
+    (name) => !done.has(name),
+  )
   if (missing.length > 0) throw new Error(`${target.name}: never came by ${missing.join(", ")}`)
   await rename(draft, `${outfile}${target.ending}`)
   await chmod(`${outfile}${target.ending}`, 0o755)

@@ -14,7 +14,7 @@ const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
   "speech/vad": ["binary"],
   engines: ["audio", "speech", "binary"],
   dialects: ["speech", "audio/input.ts", "audio/pcm.ts", "audio/wav-header.ts", "engines/engine.ts"],
-  server: ["dialects", "speech", "audio", "engines/engine.ts"],
+  server: ["dialects", "speech", "audio", "engines/engine.ts", "page/files.ts"],
   binary: ["engines/engine.ts"],
   commands: ["server", "engines", "speech", "audio", "binary", "commands"],
   page: [],

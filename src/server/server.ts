@@ -8,6 +8,7 @@ import { HTTP_DOORS, SOCKET_DOORS } from "../dialects/index.ts"
 import type { Mode } from "../dialects/query.ts"
 import type { Engine, Language } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
+import { PAGE_FOLDER, pageFile, wantsPage } from "../page/files.ts"
 import { createCalls } from "./calls.ts"
 import { type Answer, createDoors, isReading } from "./doors.ts"
 import { collectProcessMetrics, metricsPage, watchReadiness } from "./health.ts"
@@ -60,6 +61,9 @@ export interface RunningServer {
 /** After which a refused client may try again. */
 const RETRY_AFTER_SECONDS = 1
 
+const FRONT =
+  "xrx-stt: speech to text over a WebSocket at /api/v1/ws; also /healthz, /readyz, /metrics; in a browser, the page to try it and /status"
+
 /** How often a server that leaves looks whether its last answers are out. */
 const PENDING_LOOK_MS = 10
 
@@ -92,11 +96,11 @@ export function startServer(options: ServerOptions): RunningServer {
     return why === undefined ? line(200, "ok") : line(503, `not ready: ${why}`)
   }
 
-  const pages = new Map<string, () => Response | Promise<Response>>([
+  const pages = new Map<string, (request: Request) => Response | Promise<Response>>([
     ["/healthz", () => line(200, "ok")],
     ["/readyz", readyz],
     ["/metrics", metricsPage],
-    ["/", () => line(200, "xrx-stt: speech to text over a WebSocket at /api/v1/ws; also /healthz, /readyz, /metrics")],
+    ["/", front],
   ])
 
   function answer(request: Request, bun: Bun.Server<Admitted>): Answer {
@@ -105,10 +109,22 @@ export function startServer(options: ServerOptions): RunningServer {
     if (!url) return line(400, "not a request that we can read")
     const entered = doors.enter(url, request, bun)
     if (entered !== "elsewhere") return entered
-    const page = pages.get(url.pathname)
+    const page = pages.get(url.pathname) ?? lookOf(url.pathname)
     if (!page) return line(404, "nothing here")
     if (!isReading(request.method)) return line(405, "only GET here", { allow: "GET, HEAD" })
-    return page()
+    return page(request)
+  }
+
+  /** For a browser. */
+  function lookOf(path: string) {
+    if (path !== "/status" && !path.startsWith(PAGE_FOLDER)) return undefined
+    return async () => (await pageFile(path)) ?? line(404, "nothing here")
+  }
+
+  /** People see the page; whoever asks from a terminal reads what there is. */
+  async function front(request: Request): Promise<Response> {
+    const page = wantsPage(request) ? await pageFile("/") : undefined
+    return page ?? line(200, FRONT, { vary: "accept" })
   }
 
   const server = Bun.serve<Admitted>({

@@ -1,0 +1,131 @@
+/**
+ * The connection: sends what is on the tape, tells what comes back, and begins again at the first unanswered sound when it
+ * breaks. The tape is its queue. Knows no words and no document.
+ */
+import { type Reason, reasonOf, reasonOfClose, reasonOfProbe, waitMs } from "../flow/reasons.ts"
+import { RATE_HZ } from "../flow/resampling.ts"
+import type { Tape } from "../flow/tape.ts"
+import { readEvent, type WireEvent } from "../flow/wire.ts"
+
+export interface LineOptions {
+  /** Of the socket, without `mode`. */
+  readonly query: Readonly<Record<string, string>>
+  /** "" for none. */
+  readonly key: string
+  readonly tape: Tape
+  /** Up to where on the tape all is answered. */
+  readonly answeredMs: () => number
+  readonly onConnected: (baseMs: number) => void
+  readonly onEvent: (event: WireEvent) => void
+  readonly onDisconnected: (reason: Reason, retryInMs: number | null) => void
+  /** All is answered, or given up. */
+  readonly onFinished: () => void
+}
+
+export interface Line {
+  /** There is more on the tape. */
+  pump(): void
+  commit(): void
+  /** No more sound comes: what is owed is waited for. A second call gives up. */
+  finish(): void
+  /** Tries at once. */
+  retry(): void
+}
+
+/** Unanswered sound beyond this is given up at a reconnection: nobody wants to wait for it. */
+const RESUME_MS_MAX = 60_000
+const MESSAGE_MS = 1000
+/** More of it waits on the tape. */
+const BUFFERED_BYTES_MAX = 256 * 1024
+
+export function openLine(options: LineOptions): Line {
+  const { tape, key } = options
+  const path = `/api/v1/ws?${new URLSearchParams({ mode: "events", sample_rate: String(RATE_HZ), words: "1", ...options.query })}`
+  let socket: WebSocket | undefined
+  let sentMs = 0
+  let attempt = 0
+  let finishing = false
+  let over = false
+  let timer: ReturnType<typeof setTimeout> | undefined
+
+  function connect() {
+    clearTimeout(timer)
+    const mine = new WebSocket(path, key === "" ? [] : ["token", key])
+    socket = mine
+    let ended = false
+    mine.onopen = () => {
+      attempt = 0
+      sentMs = Math.max(options.answeredMs(), tape.oldestMs, tape.lengthMs - RESUME_MS_MAX)
+      options.onConnected(sentMs)
+      pump()
+      if (finishing) say({ type: "close" })
+    }
+    mine.onmessage = ({ data }: MessageEvent<string>) => {
+      const event = readEvent(data)
+      if (!event) return
+      ended ||= event.type === "done"
+      options.onEvent(event)
+    }
+    mine.onclose = ({ code }) => {
+      if (over || socket !== mine) return
+      if (ended) return end()
+      void broken(code)
+    }
+  }
+
+  async function broken(code: number) {
+    socket = undefined
+    const reason = reasonOfClose(code) ?? (await ask(path, key))
+    if (over) return
+    const retryInMs = reason.retry ? waitMs(attempt++, Math.random()) : null
+    options.onDisconnected(reason, retryInMs)
+    if (retryInMs !== null) timer = setTimeout(connect, retryInMs)
+  }
+
+  function pump() {
+    if (socket?.readyState !== WebSocket.OPEN) return
+    while (sentMs < tape.lengthMs && (finishing || socket.bufferedAmount < BUFFERED_BYTES_MAX)) {
+      const toMs = Math.min(tape.lengthMs, sentMs + MESSAGE_MS)
+      socket.send(tape.between(sentMs, toMs))
+      sentMs = toMs
+    }
+  }
+
+  function say(control: { readonly type: string }) {
+    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(control))
+  }
+
+  function end() {
+    over = true
+    clearTimeout(timer)
+    socket?.close()
+    options.onFinished()
+  }
+
+  connect()
+  return {
+    pump,
+    commit: () => say({ type: "commit" }),
+    finish() {
+      if (over) return
+      if (finishing) return end()
+      finishing = true
+      pump()
+      say({ type: "close" })
+    },
+    retry() {
+      if (!over && socket === undefined) connect()
+    },
+  }
+}
+
+/** Why the server does not let us in: it tells requests what a browser hides of a socket. */
+async function ask(path: string, key: string): Promise<Reason> {
+  const headers: Record<string, string> = key === "" ? {} : { authorization: `Bearer ${key}` }
+  try {
+    const [door, ready] = await Promise.all([fetch(path, { headers }), fetch("/readyz")])
+    return reasonOfProbe({ socketStatus: door.status, ready: { status: ready.status, body: await ready.text() } })
+  } catch {
+    return reasonOf("unreachable")
+  }
+}
