@@ -53,6 +53,7 @@ interface Client {
   cutReason?: string
   /** Called when nothing waits to be sent any more. */
   readonly whenSent: (() => void)[]
+  audioSecondsCounted: number
 }
 
 export function createSockets({ engine, minReplyMs, clock = realClock, log }: SocketsOptions): Sockets {
@@ -88,7 +89,7 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
       clock,
       log,
     })
-    clients.set(socket, { session, openedAtMs: clock.now(), whenSent: [] })
+    clients.set(socket, { session, openedAtMs: clock.now(), whenSent: [], audioSecondsCounted: 0 })
     liveness.watch(socket, {
       get paused() {
         return session.paused
@@ -103,10 +104,19 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
 
   function message(socket: Socket, message: string | Uint8Array) {
     liveness.heard(socket)
-    const session = clients.get(socket)?.session
+    const client = clients.get(socket)
+    const session = client?.session
     const { messageMax } = socket.data
     if (message.length > messageMax) session?.fail("message_too_big", `message over ${messageMax} bytes`)
     else session?.receive(message)
+    if (client) countAudio(socket, client)
+  }
+
+  /** While it comes: a session may last for hours, and who watches wants to see it. */
+  function countAudio(socket: Socket, client: Client) {
+    const { audioSeconds: all } = client.session.counts
+    audioSeconds.inc({ mode: socket.data.opening.label }, all - client.audioSecondsCounted)
+    client.audioSecondsCounted = all
   }
 
   function close(socket: Socket, code: number, reason: string) {
@@ -115,11 +125,11 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
     clients.delete(socket)
     liveness.forget(socket)
     client.session.close()
+    countAudio(socket, client)
     for (const resolve of client.whenSent) resolve()
     const { counts } = client.session
     const { id, opening } = socket.data
     sessionsOpen.dec({ mode: opening.label })
-    audioSeconds.inc({ mode: opening.label }, counts.audioSeconds)
     log.info("disconnected", {
       session: id,
       code,
