@@ -63,7 +63,10 @@ describe.skipIf(CHROMIUM === null)("the page in Chromium", () => {
     const { page } = tab
     await page.goto(url.href)
     await page.click("#speak")
+    await page.waitForSelector("#open li")
+    const began = performance.now()
     await page.waitForSelector("#open .interim:not(:empty)")
+    expect(performance.now() - began).toBeLessThan(1000)
     await shoot(tab, "interim")
     await page.waitForSelector("#settled .word")
     await page.click("#speak")
@@ -123,6 +126,23 @@ describe.skipIf(CHROMIUM === null)("the page in Chromium", () => {
     expect(tab.complaints).toEqual([])
     expect(tab.strangers).toEqual([])
   }, 90_000)
+
+  test("by hand, an utterance ends where the person says so, and only there", async () => {
+    await using tab = await openTab(url)
+    const { page } = tab
+    await page.goto(url.href)
+    await page.click("#settings summary")
+    await page.selectOption("#mode", "hand")
+    await page.click("#sample")
+    await page.waitForSelector("#open .interim:not(:empty)")
+    await page.click("#commit")
+    await page.waitForSelector("#settled .word")
+    await page.click("#speak")
+    await page.waitForSelector("#status:text-is('Done.')")
+    expect(await page.locator("#settled li").count()).toBe(2)
+    expect(await page.isHidden("#commit")).toBe(true)
+    expect(tab.complaints).toEqual([])
+  }, 60_000)
 
   test("a file that is dropped is heard whole, and what is no sound is told", async () => {
     await using tab = await openTab(url)

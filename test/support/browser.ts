@@ -18,8 +18,8 @@ export interface Tab {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** `microphone`: a WAV file, heard once. */
-export async function openTab(url: URL, microphone?: string, options: BrowserContextOptions = {}): Promise<Tab> {
+/** `microphone`: a WAV file, heard once unless `loop` is true. */
+export async function openTab(url: URL, microphone?: string, options: BrowserContextOptions = {}, loop = false): Promise<Tab> {
   if (CHROMIUM === null) throw new Error("no Chromium on this machine")
   const folder = await mkdtemp(join(tmpdir(), "xrx-stt-tab-"))
   const context = await chromium.launchPersistentContext(folder, {
@@ -31,7 +31,7 @@ export async function openTab(url: URL, microphone?: string, options: BrowserCon
       "--autoplay-policy=no-user-gesture-required",
       "--use-fake-device-for-media-stream",
       "--use-fake-ui-for-media-stream",
-      ...(microphone === undefined ? [] : [`--use-file-for-fake-audio-capture=${microphone}%noloop`]),
+      ...(microphone === undefined ? [] : [`--use-file-for-fake-audio-capture=${microphone}${loop ? "" : "%noloop"}`]),
     ],
     acceptDownloads: true,
     permissions: ["microphone", "clipboard-read", "clipboard-write"],
