@@ -76,6 +76,22 @@ describe.skipIf(builtFile === undefined)("the built file", () => {
     }, START_LIMIT_MS)
     afterAll(() => place.remove())
 
+    test("shows the page, with all that it loads inside", async () => {
+      const served = await serveIn(home, home.env)
+      try {
+        const ask = (path: string) => fetch(new URL(path, served.url), { headers: { accept: "text/html" } })
+        for (const path of ["/", "/status"]) {
+          const html = await (await ask(path)).text()
+          expect(html).toStartWith("<!doctype html>")
+          for (const [, file = ""] of html.matchAll(/(?:src|href)="([^"]+)"/g)) expect((await ask(file)).status, file).toBe(200)
+        }
+        for (const file of ["/page/microphone.js", "/page/sample.wav"])
+          expect((await (await ask(file)).bytes()).length, file).toBeGreaterThan(500)
+      } finally {
+        await served.stop()
+      }
+    })
+
     test("is ready over HTTP when its log says so", async () => {
       expect((await fetch(new URL("/readyz", served.url))).status).toBe(200)
     })
