@@ -137,6 +137,7 @@ describe.skipIf(CHROMIUM === null)("the page in Chromium", () => {
     await page.waitForSelector("#open .interim:not(:empty)")
     await page.click("#commit")
     await page.waitForSelector("#settled .word")
+    await page.waitForSelector("#open .interim:not(:empty)")
     await page.click("#speak")
     await page.waitForSelector("#status:text-is('Done.')")
     expect(await page.locator("#settled li").count()).toBe(2)
