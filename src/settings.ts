@@ -88,6 +88,12 @@ const schemas = {
     meaning: "Port to listen on (the Python container used 8001)",
     special: "`0` takes any free port",
   }),
+  WYOMING_PORT: wholeNumber(0, 65_535).optional().register(about, {
+    expects: "a whole number from 0 to 65535",
+    meaning: "A second port, for Home Assistant's Wyoming protocol (usually 10300)",
+    defaultText: "none",
+    special: "`0` takes any free port",
+  }),
   TLS_CERT: text.optional().register(about, {
     expects: "a file",
     meaning: "PEM file with the certificate chain; together with `TLS_KEY` the server speaks `wss://` and `https://`",

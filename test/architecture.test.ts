@@ -10,8 +10,9 @@ const LEAVES = ["clock.ts", "log.ts", "metrics.ts", "settings.ts"]
 const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
   audio: ["engines/engine-error.ts"],
   speech: ["audio", "engines/engine.ts", "engines/engine-error.ts"],
-  // A program of its own: it loads ONNX Runtime.
+  // Programs of their own: what loads ONNX Runtime, and what decodes the files of strangers.
   "speech/vad": ["binary"],
+  "audio/decoding": ["binary/child-life.ts"],
   engines: ["audio", "speech", "binary"],
   dialects: ["speech", "audio/input.ts", "audio/pcm.ts", "audio/wav-header.ts", "engines/engine.ts"],
   server: ["dialects", "speech", "audio", "engines/engine.ts", "page/files.ts"],

@@ -7,6 +7,7 @@ import { markdownReport } from "../src/commands/bench/report.ts"
 import { Result } from "../src/commands/bench/result.ts"
 import { CONFIG_NAMES, CONFIG_VALUES, DEFAULT_CONFIG } from "../src/dialects/config.ts"
 import type { Mode } from "../src/dialects/query.ts"
+import { registry } from "../src/metrics.ts"
 import { settingsTable } from "../src/settings.ts"
 import lastResult from "./bench/last-result.json"
 import { words } from "./support/clips.ts"
@@ -76,6 +77,31 @@ describe("README", () => {
   test("gives a reason for each dependency", () => {
     const [, section = ""] = /^## Dependencies\n(.*?)^## /ms.exec(readme) ?? []
     for (const name of Object.keys({ ...dependencies, ...devDependencies })) expect(section).toContain(`\`${name}\``)
+  })
+
+  test("names every package that it needs to run by its licence, and every one of a kind that asks for sources", async () => {
+    const [, section = ""] = /^## Licences\n(.*)/ms.exec(readme) ?? []
+    const licences = new Map<string, string>()
+    const walk = async (name: string): Promise<void> => {
+      const manifest = Bun.file(join(root, "node_modules", name, "package.json"))
+      if (licences.has(name) || !(await manifest.exists())) return
+      const { license, dependencies: further = {} } = await manifest.json()
+      licences.set(name, license)
+      for (const one of Object.keys(further)) await walk(one)
+    }
+    for (const name of Object.keys(dependencies)) await walk(name)
+    expect(licences.size).toBeGreaterThan(Object.keys(dependencies).length)
+    const owed = [...licences].filter(([name, licence]) => name in dependencies || /GPL|MPL/.test(licence))
+    for (const [name, licence] of owed) {
+      const row = section.split("\n").find((line) => line.startsWith(`| ${licence} | `)) ?? ""
+      expect([licence, row]).toEqual([licence, expect.stringContaining(`\`${name}\``)])
+    }
+  })
+
+  test("tells every metric as the page of metrics does", () => {
+    const own = registry.getMetricsAsArray().filter(({ name }) => name.startsWith("xrx_stt_"))
+    expect(own.length).toBeGreaterThan(20)
+    for (const { name, help } of own) expect(readme).toContain(`\n| \`${name}\` | ${help} |\n`)
   })
 
   test("names only files that are there", async () => {

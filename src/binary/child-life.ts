@@ -7,9 +7,12 @@ import { openLibc } from "./libc.ts"
 /** Where the kernel cannot be asked to end the child with the server, the child looks for it so often. */
 const LOOK_MS = 1_000
 
-/** To be called first. Throws if this process was started by hand. */
-export function liveAsChild(): void {
-  if (!process.send) throw new Error("this process is started by xrx-stt itself")
+/**
+ * To be called first. `talk` is how the server speaks with it: over Bun's channel, or over its stdin and stdout, where it has to
+ * see the end by itself while it reads. Throws if this process was started by hand.
+ */
+export function liveAsChild(talk: "channel" | "pipes" = "channel"): void {
+  if (talk === "channel" ? !process.send : process.stdin.isTTY) throw new Error("this process is started by xrx-stt itself")
   // Ctrl-C and systemd signal the whole group; the server decides when its children may go, so that a drain loses no word.
   process.on("SIGINT", () => {})
   process.on("SIGTERM", () => {})
@@ -20,18 +23,18 @@ export function liveAsChild(): void {
       process.exit(1)
     })
   }
-  endWithParent()
+  endWithParent(talk === "channel")
 }
 
 /**
- * The channel tells that the server is gone, but not to a child that is deep in native code, and a server killed at a bad moment
- * was seen to leave one that span for ever and never heard of it.
+ * The channel, or the end of stdin, tells that the server is gone, but not to a child that is deep in native code, and a server
+ * killed at a bad moment was seen to leave one that span for ever and never heard of it.
  */
-function endWithParent() {
+function endWithParent(hasChannel: boolean) {
   const parent = process.ppid
   openLibc()?.killWithParent()
   const look = () => {
-    if (process.ppid !== parent || process.connected === false) process.exit(0)
+    if (process.ppid !== parent || (hasChannel && process.connected === false)) process.exit(0)
   }
   look()
   setInterval(look, LOOK_MS).unref()

@@ -91,6 +91,7 @@ function serverOptions(settings: Settings) {
   return {
     host: settings.HOST,
     port: settings.PORT,
+    wyomingPort: settings.WYOMING_PORT,
     mode: settings.STT_MODE,
     language: settings.STT_LANGUAGE_CODE,
     strictModels: settings.STT_STRICT_MODELS,

@@ -126,6 +126,15 @@ export type Opening =
   /** In this dialect's own words. */
   | { readonly ok: false; readonly refusal: Response }
 
+/** Connections of a port of its own, on which no HTTP is spoken: the dialect reads the bytes as they come. */
+export interface TcpDoor {
+  /** For a person: in the log. */
+  readonly name: string
+  open(defaults: Defaults): Opening & { readonly ok: true }
+  /** The words for a connection that is not let in; it is closed behind them. */
+  refuse(refusal: Refusal): string
+}
+
 /** Ordinary requests. */
 export interface HttpDoor {
   /** Of metrics and the log. */

@@ -7,7 +7,8 @@ import type { HttpDoor, SocketDoor } from "./door.ts"
 import { openAiDoors } from "./openai/doors.ts"
 import { ownDoor } from "./own-door.ts"
 import { realtimeDoor } from "./realtime/door.ts"
+import { voskDoor } from "./vosk.ts"
 
-export const SOCKET_DOORS: readonly SocketDoor[] = [ownDoor, realtimeDoor, listenSocketDoor]
+export const SOCKET_DOORS: readonly SocketDoor[] = [ownDoor, realtimeDoor, listenSocketDoor, voskDoor]
 
 export const HTTP_DOORS: readonly HttpDoor[] = [...openAiDoors, listenDoor]

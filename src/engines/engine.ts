@@ -26,6 +26,8 @@ export interface Utterance {
   readonly translate?: boolean | undefined
   /** An utterance that is still being spoken: behind all others, and refused with `overloaded` rather than queued for long. */
   readonly interim?: boolean | undefined
+  /** Somebody listens for the answer: not to be held up by others that could be answered together with it, unless too many wait. */
+  readonly live?: boolean | undefined
   /** What this engine already understood of the beginning of the same speech. An engine that has no use for it ignores it. */
   readonly draft?: Draft | undefined
   /** What was said right before, if the transcriber `hearsContext`: heard with the utterance, its words not told again. */

@@ -24,7 +24,8 @@ export interface CallsOptions {
 }
 
 export interface Calls {
-  answer(door: HttpDoor, request: Request, asking: Asking & { readonly rest: string }): Promise<Response>
+  /** `onWorked` is told once when nothing is worked out for it any more: what is left is on its way. */
+  answer(door: HttpDoor, request: Request, asking: Asking & { readonly rest: string }, onWorked: () => void): Promise<Response>
   /** Gives all up. */
   stop(): void
 }
@@ -32,7 +33,12 @@ export interface Calls {
 export function createCalls({ defaults, uploads, recordingsFor, clock, log }: CallsOptions): Calls {
   const open = new Set<AbortController>()
 
-  async function answer(door: HttpDoor, request: Request, asking: Asking & { readonly rest: string }): Promise<Response> {
+  async function answer(
+    door: HttpDoor,
+    request: Request,
+    asking: Asking & { readonly rest: string },
+    onWorked: () => void,
+  ): Promise<Response> {
     const over = new AbortController()
     const startedAtMs = clock.now()
     const leave = () => over.abort(new EngineError("aborted", "the client left"))
@@ -45,6 +51,7 @@ export function createCalls({ defaults, uploads, recordingsFor, clock, log }: Ca
     /** Idempotent. */
     function end(status: number) {
       if (!open.delete(over)) return
+      onWorked()
       request.signal.removeEventListener("abort", leave)
       cancelDeadline()
       upload.release()

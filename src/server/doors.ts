@@ -22,6 +22,9 @@ export interface DoorsOptions {
   readonly unixNow: () => number
 }
 
+/** After its answer a connection may idle so long, as at the pages that are no door: what Bun itself grants. */
+const IDLE_SECONDS = 10
+
 /** Nothing, once the request has become a socket. */
 export type Answer = Response | Promise<Response> | undefined
 
@@ -64,7 +67,12 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
     return worded(refuse, { reason: "handshake", status: 426, message }, asking, { upgrade: "websocket", connection: "Upgrade" })
   }
 
-  async function call(doors: readonly [HttpDoor, ...HttpDoor[]], request: Request, visit: Visit): Promise<Response> {
+  async function call(
+    doors: readonly [HttpDoor, ...HttpDoor[]],
+    request: Request,
+    visit: Visit,
+    server: Bun.Server<Admitted>,
+  ): Promise<Response> {
     const { method } = request
     const door = doors.find(({ methods }) => methods.some((one) => one === method || (one === "GET" && isReading(method))))
     const refusal = whyStranger(request)
@@ -75,7 +83,10 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
 
     function handled(door: HttpDoor) {
       const closed = options.whyNobody()
-      return closed ? refused(door, closed, visit) : calls.answer(door, request, visit)
+      if (closed) return refused(door, closed, visit)
+      // Bun would cut off a request that is worked on for ten seconds.
+      server.timeout(request, 0)
+      return calls.answer(door, request, visit, () => server.timeout(request, IDLE_SECONDS))
     }
 
     function wrongMethod() {
@@ -94,11 +105,8 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
       const asking = { requestId: crypto.randomUUID(), path, query: url.searchParams, header, unixMs: options.unixNow() }
       if (socket && request.method === "GET" && wantsSocket(request)) return named(upgrade(socket, request, asking, server), asking)
       const [first, ...others] = http
-      if (first) {
-        // Bun would cut off a request that is worked on for ten seconds.
-        server.timeout(request, 0)
-        return call([first, ...others], request, { ...asking, rest: decoded(rest) }).then((response) => named(response, asking))
-      }
+      if (first)
+        return call([first, ...others], request, { ...asking, rest: decoded(rest) }, server).then((response) => named(response, asking))
       return socket ? named(tellOfSocket(socket, request, asking), asking) : "elsewhere"
     },
   }

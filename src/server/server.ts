@@ -6,6 +6,7 @@ import { type Clock, realClock } from "../clock.ts"
 import type { Defaults, HttpDoor, Refusal, SocketDoor } from "../dialects/door.ts"
 import { HTTP_DOORS, SOCKET_DOORS } from "../dialects/index.ts"
 import type { Mode } from "../dialects/query.ts"
+import { wyomingDoor } from "../dialects/wyoming/wyoming.ts"
 import type { Engine, Language } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { PAGE_FOLDER, pageFile, wantsPage } from "../page/files.ts"
@@ -14,6 +15,7 @@ import { type Answer, createDoors, isReading } from "./doors.ts"
 import { collectProcessMetrics, metricsPage, watchReadiness } from "./health.ts"
 import { createRecordings, noRecordings, RECORDING_SECONDS_MAX, type RecordingEngine } from "./recordings.ts"
 import { type Admitted, createSockets } from "./sockets.ts"
+import { listenTcp, type TcpConnections } from "./tcp.ts"
 import { createUploads, UPLOAD_LIMITS, type UploadLimits } from "./uploads.ts"
 
 export interface ServerOptions {
@@ -23,6 +25,8 @@ export interface ServerOptions {
   /** PEM text. Without it the wire is plain. */
   readonly tls?: { readonly cert: string; readonly key: string }
   readonly engine: Engine
+  /** Of the port for Home Assistant; 0 takes a free one. Unset: there is none. */
+  readonly wyomingPort?: number | undefined
   /** Unset where the provider only hears live streams: recordings are then refused. */
   readonly recordings?: RecordingEngine
   /** For clients that do not say `?mode=`. */
@@ -49,6 +53,8 @@ export interface ServerOptions {
 
 export interface RunningServer {
   readonly url: URL
+  /** Null without one. */
+  readonly wyomingPort: number | null
   /**
    * No new sockets; utterances in flight are answered, sockets closed 1001; all is stopped `deadlineMs` from now at the latest.
    * May be called again for an earlier deadline.
@@ -87,7 +93,7 @@ export function startServer(options: ServerOptions): RunningServer {
   }
 
   function whyNoSocket(): Refusal | undefined {
-    if (draining || sockets.count < maxSessions) return whyNobody()
+    if (draining || sockets.count + (wyoming?.count ?? 0) < maxSessions) return whyNobody()
     return { reason: "full", status: 503, message: `full: ${maxSessions} sessions are open`, retryAfterSeconds: RETRY_AFTER_SECONDS }
   }
 
@@ -144,8 +150,22 @@ export function startServer(options: ServerOptions): RunningServer {
     },
   })
 
+  const wyoming = openWyoming()
+
+  function openWyoming(): TcpConnections | null {
+    const { host: hostname, wyomingPort: port } = options
+    if (port === undefined) return null
+    try {
+      return listenTcp({ hostname, port, door: wyomingDoor, defaults, engine, whyNot: whyNoSocket, clock, unixNow, log })
+    } catch (cause) {
+      void server.stop(true)
+      throw new Error(`WYOMING_PORT ${port} cannot be had`, { cause })
+    }
+  }
+
   async function stop() {
     draining = true
+    wyoming?.stop()
     calls.stop()
     await server.stop(true)
   }
@@ -156,14 +176,14 @@ export function startServer(options: ServerOptions): RunningServer {
     const cancelDeadline = clock.after(deadlineMs, () => {
       overdue = true
     })
-    await sockets.drain(deadlineMs)
+    await Promise.all([sockets.drain(deadlineMs), wyoming?.drain(deadlineMs)])
     // Bun knows which answers are still worked out or on their way to a slow reader, but not how to tell us.
     while (!overdue && server.pendingRequests > 0) await new Promise<void>((resolve) => void clock.after(PENDING_LOOK_MS, resolve))
     cancelDeadline()
     await stop()
   }
 
-  return { url: server.url, drain, stop }
+  return { url: server.url, wyomingPort: wyoming?.port ?? null, drain, stop }
 }
 
 function defaultsOf({ engine, mode, language, strictModels }: ServerOptions): Defaults {

@@ -6,10 +6,9 @@ import { type Clock, realClock } from "../clock.ts"
 import { type Opening, SOCKET_MESSAGE_MAX } from "../dialects/door.ts"
 import type { Engine } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
-import { audioSeconds, sessionsOpen } from "../metrics.ts"
 import { drainAll } from "./drain.ts"
+import { type Guest, welcome } from "./guests.ts"
 import { createLiveness } from "./liveness.ts"
-import { createSession, type Session } from "./session.ts"
 
 /** Bun's own limit, for all wires of this server: above every door's, so that theirs answer first; over it Bun says 1009 too. */
 const BUN_MESSAGE_BYTES_MAX = SOCKET_MESSAGE_MAX + 2 * 1024 * 1024
@@ -46,14 +45,11 @@ export interface Sockets {
 
 type Socket = Bun.ServerWebSocket<Admitted>
 
-interface Client {
-  readonly session: Session
-  readonly openedAtMs: number
+interface Client extends Guest {
   /** Why we cut it off without a close frame, for the log. */
   cutReason?: string
   /** Called when nothing waits to be sent any more. */
   readonly whenSent: (() => void)[]
-  audioSecondsCounted: number
 }
 
 export function createSockets({ engine, minReplyMs, clock = realClock, log }: SocketsOptions): Sockets {
@@ -73,23 +69,24 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
 
   function open(socket: Socket) {
     const { id, unixMs, opening } = socket.data
-    const { label } = opening
-    const session = createSession({
+    const guest = welcome({
       id,
+      unixMs,
+      opening,
+      address: socket.remoteAddress,
       engine,
-      dialect: opening.dialect(),
-      minReplyMs: opening.paced ? minReplyMs : 0,
+      minReplyMs,
       transport: {
         sendText: (text) => sendText(socket, text),
         pause: () => socket.pause(),
         resume: () => socket.resume(),
         close: (code, reason) => socket.close(code, reason),
       },
-      unixMs,
       clock,
       log,
     })
-    clients.set(socket, { session, openedAtMs: clock.now(), whenSent: [], audioSecondsCounted: 0 })
+    const { session } = guest
+    clients.set(socket, { ...guest, whenSent: [] })
     liveness.watch(socket, {
       get paused() {
         return session.paused
@@ -97,26 +94,15 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
       ping: () => void socket.ping(),
       giveUp: () => cut(socket, "no answer to pings"),
     })
-    sessionsOpen.inc({ mode: label })
-    log.info("connected", { session: id, mode: label, ...opening.facts, address: socket.remoteAddress })
     session.greet()
   }
 
   function message(socket: Socket, message: string | Uint8Array) {
     liveness.heard(socket)
     const client = clients.get(socket)
-    const session = client?.session
     const { messageMax } = socket.data
-    if (message.length > messageMax) session?.fail("message_too_big", `message over ${messageMax} bytes`)
-    else session?.receive(message)
-    if (client) countAudio(socket, client)
-  }
-
-  /** While it comes: a session may last for hours, and who watches wants to see it. */
-  function countAudio(socket: Socket, client: Client) {
-    const { audioSeconds: all } = client.session.counts
-    audioSeconds.inc({ mode: socket.data.opening.label }, all - client.audioSecondsCounted)
-    client.audioSecondsCounted = all
+    if (message.length > messageMax) client?.session.fail("message_too_big", `message over ${messageMax} bytes`)
+    else client?.receive(message)
   }
 
   function close(socket: Socket, code: number, reason: string) {
@@ -124,19 +110,8 @@ export function createSockets({ engine, minReplyMs, clock = realClock, log }: So
     if (!client) return
     clients.delete(socket)
     liveness.forget(socket)
-    client.session.close()
-    countAudio(socket, client)
     for (const resolve of client.whenSent) resolve()
-    const { counts } = client.session
-    const { id, opening } = socket.data
-    sessionsOpen.dec({ mode: opening.label })
-    log.info("disconnected", {
-      session: id,
-      code,
-      reason: client.cutReason ?? printable(reason),
-      durationMs: Math.round(clock.now() - client.openedAtMs),
-      ...counts,
-    })
+    client.leave(code, client.cutReason ?? printable(reason))
   }
 
   /** A mistake of ours costs the one client whose message it was. */

@@ -22,6 +22,9 @@ export const UPLOAD_LIMITS: UploadLimits = {
   stallMs: 60_000,
 }
 
+/** Chunks that are kept are put together until they are so long: of a chunk of one byte the chunk takes 500. */
+const BLOCK_BYTES = 64 * 1024
+
 export interface Upload {
   /** As HttpCall.bytes. */
   bytes(): AsyncGenerator<Uint8Array, void>
@@ -85,12 +88,25 @@ export function createUploads({ bytesMax, heldBytesMax, stallMs }: UploadLimits,
     }
 
     async function* keep() {
+      let block = new Uint8Array(BLOCK_BYTES)
+      let filled = 0
       for await (const chunk of bytes()) {
         if (heldBytes + chunk.length > heldBytesMax) throw busy()
         ownBytes += chunk.length
         hold(chunk.length)
-        yield chunk
+        if (filled + chunk.length > BLOCK_BYTES && filled > 0) {
+          yield block.slice(0, filled)
+          block = new Uint8Array(BLOCK_BYTES)
+          filled = 0
+        }
+        if (chunk.length > BLOCK_BYTES) {
+          yield chunk
+          continue
+        }
+        block.set(chunk, filled)
+        filled += chunk.length
       }
+      if (filled > 0) yield block.slice(0, filled)
     }
 
     return {

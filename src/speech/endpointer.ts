@@ -49,10 +49,11 @@ const END_THRESHOLD_MIN = 0.05
 export const SPEECH_MIN_SAMPLES = 3 * WINDOW_SAMPLES
 
 /**
- * 160 ms of silence after the speech. As `pause`: longer than the closure of a consonant, short enough to have the words
- * ready when the silence has become an end. As trail: fades out the last sound; always the same, so that the words are, too.
+ * 96 ms of silence after the speech, as Silero hears it, which is 80 ms behind the last sound. As `pause`: early enough to have the
+ * words ready when the silence has become an end; 41 of 100 pauses become none of 300 ms, of those of 160 ms 30. As trail: fades out
+ * the last sound; always the same, so that the words are, too. Of 100 dev words 7.4 were wrong with it, 7.7 with 64 ms, 7.5 with 160.
  */
-export const PAUSE_SAMPLES = 5 * WINDOW_SAMPLES
+export const PAUSE_SAMPLES = 3 * WINDOW_SAMPLES
 
 /** How far back from its limit a long utterance is searched for a pause: few people speak longer without one. */
 const SEARCH_WINDOWS = Math.floor(samplesFromMs(6_000) / WINDOW_SAMPLES)

@@ -12,7 +12,7 @@ import { type Ended, finalOf } from "./final-event.ts"
 import type { Standing } from "./interims.ts"
 import type { Permits } from "./permits.ts"
 import type { Transcript } from "./transcript.ts"
-import { respelled, withPrefix } from "./units.ts"
+import { continued, respelled, withPrefix } from "./units.ts"
 
 /**
  * How many utterances of one stream may hold or await a permit. Two, so that a client who sends the next utterance early
@@ -191,11 +191,16 @@ export function createFinals({ transcriber, permits, clock, log, session, words,
     return known
   }
 
-  /** Words that were told as standing stand: seldom the engine has thought better of them, and is then made to go on from them. */
+  /**
+   * Words that were told as standing stand: seldom the engine has thought better of them. If it is not plain what follows them then, it is
+   * made to go on from them, for which the listener waits as long again.
+   */
   async function begunWith(standing: Standing, transcript: Transcript, asked: Asked): Promise<Transcript> {
     const same = respelled(standing.text, transcript.text)
     if (same !== null) return { ...transcript, text: same }
     forcedPrefixes.inc({ engine })
+    const joined = continued(standing.text, transcript.text)
+    if (joined !== null) return { ...transcript, text: joined }
     const { draft } = standing
     const forced = draft ? await attempt({ ...asked, utterance: { ...asked.utterance, draft } }).outcome : transcript
     const better = forced instanceof EngineError ? transcript : forced

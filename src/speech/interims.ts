@@ -57,6 +57,9 @@ export const CERTAIN = [
   { agreeing: 12, confidence: 0 },
 ] as const
 
+/** Once a window is longer than `WINDOW_MAX_SAMPLES` each hypothesis takes so long that half of the last step must do. */
+const AGREEING_LONG = 6
+
 const AGREEING_MAX = Math.max(...CERTAIN.map(({ agreeing }) => agreeing))
 
 /** Of a word of which the engine does not say it. */
@@ -103,11 +106,13 @@ export function createAgreement(utteranceSample: number, standsUntilSample: numb
     const texts = units.map(({ text }) => text)
     const common = earlier.map((other) => commonCount(other, texts))
     const isShort = endSample - utteranceSample <= WINDOW_MAX_SAMPLES
+    const isLongWindow = endSample - startSample > WINDOW_MAX_SAMPLES
     const isCertain = (index: number) => {
       const other = common.findIndex((count) => count <= index)
       const agreed = 1 + (other === -1 ? common.length : other)
       // The model often begins so, and writes numbers so, as long as it has heard little of the sentence.
       if (index === 0 && isShort && PROVISIONAL_START.test(texts[0] ?? "")) return false
+      if (isLongWindow && agreed >= AGREEING_LONG) return true
       const sure = (words?.length === units.length ? words[index]?.confidence : null) ?? UNKNOWN_CONFIDENCE
       return CERTAIN.some(({ agreeing, confidence }) => agreed >= agreeing && sure >= confidence)
     }

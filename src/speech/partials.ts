@@ -14,9 +14,12 @@ import type { Tape } from "./tape.ts"
 import { joinTexts, type Transcript } from "./transcript.ts"
 
 /** The first question comes so long after the speech began: less holds no word, and 700 ms to the first words leave time to answer. */
-export const FIRST_SAMPLES = samplesFromMs(320)
+export const FIRST_SAMPLES = samplesFromMs(240)
 
-/** From one place to the next: about a word. */
+/** From one place to the next as long as no word is known… */
+export const EARLY_SAMPLES = samplesFromMs(160)
+
+/** …and after that: about a word. */
 export const NEXT_SAMPLES = samplesFromMs(400)
 
 /** A place so far back is left out for a later one… */
@@ -125,7 +128,8 @@ export function createPartials({ transcriber, tape, clock, push, onMistake }: Pa
   function goOn(asker: Current, fromSample: number) {
     const isLeftOut = (sample: number) =>
       sample < fromSample || asker.pauses.some(({ startSample, endSample }) => sample > startSample && sample <= endSample)
-    while (isLeftOut(asker.placeSample)) asker.placeSample += NEXT_SAMPLES
+    const nextSamples = asker.told ? NEXT_SAMPLES : EARLY_SAMPLES
+    while (isLeftOut(asker.placeSample)) asker.placeSample += nextSamples
     asker.dueSample = asker.placeSample
   }
 

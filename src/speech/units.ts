@@ -51,6 +51,24 @@ export function respelled(prefix: string, text: string): string | null {
 /** So many words at the end of a beginning are looked for in the text that should begin with it. */
 const OVERLAP_UNITS = 3
 
+/** So many of them the same are no accident… */
+const SURE_UNITS = 2
+
+/** …if they stand so near to their place. */
+const NEAR_UNITS = 3
+
+/**
+ * `text` made to begin with `prefix`, which was heard in the same speech: what `text` has behind the last words of it. Null if these are not
+ * to be found about where they should be.
+ */
+export function continued(prefix: string, text: string): string | null {
+  const units = unitsOf(text)
+  const said = wordsOf(unitsOf(prefix))
+  const place = overlapEnd(said, wordsOf(units), SURE_UNITS)
+  const last = place !== null && Math.abs(place - said.length) <= NEAR_UNITS ? units[place - 1] : undefined
+  return last ? `${prefix}${text.slice(last.wordEnd)}` : null
+}
+
 /**
  * `text` made to begin with `prefix`, which was heard in the same speech: what `text` has behind the same words, or behind as many
  * words where it has other ones.
@@ -59,20 +77,22 @@ export function withPrefix(prefix: string, text: string): string {
   const same = respelled(prefix, text)
   if (same !== null) return same
   const units = unitsOf(text)
-  const said = unitsOf(prefix).map((unit) => lettersOf(unit.text))
-  const heard = units.map((unit) => lettersOf(unit.text))
-  const last = units[placeAfter(said, heard) - 1]
+  const said = wordsOf(unitsOf(prefix))
+  const place = overlapEnd(said, wordsOf(units), 1) ?? Math.min(said.length, units.length)
+  const last = units[place - 1]
   return last ? `${prefix}${text.slice(last.wordEnd)}` : prefix
 }
 
-/** How many of the units belong to the beginning that was said. */
-function placeAfter(said: readonly string[], heard: readonly string[]): number {
-  for (let length = Math.min(OVERLAP_UNITS, said.length); length > 0; length--) {
+const wordsOf = (units: readonly Unit[]) => units.map(({ text }) => lettersOf(text))
+
+/** How many of the heard words reach up to the last ones that were said, `atLeast` so many of them; null if these were not heard. */
+function overlapEnd(said: readonly string[], heard: readonly string[], atLeast: number): number | null {
+  for (let length = Math.min(OVERLAP_UNITS, said.length); length >= atLeast; length--) {
     const tail = said.slice(-length)
     const ends = heard
       .map((_, index) => index + 1)
       .filter((end) => end >= length && commonCount(tail, heard.slice(end - length, end)) === length)
     if (ends.length > 0) return ends.reduce((best, end) => (Math.abs(end - said.length) < Math.abs(best - said.length) ? end : best))
   }
-  return Math.min(said.length, heard.length)
+  return null
 }

@@ -129,7 +129,8 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
 
   function askedOf({ startSample, language, prompt, before }: Open, endSample: number): Asked {
     const context = before?.(endSample) ?? null
-    return { utterance: { samples: tape.read(startSample, endSample), language, prompt, words }, context }
+    const live = endpointing !== null
+    return { utterance: { samples: tape.read(startSample, endSample), language, prompt, words, live }, context }
   }
 
   /** The final begins here only where words may be thrown away, and while there is room: a third of the attempts is for nothing. */

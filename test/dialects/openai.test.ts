@@ -27,9 +27,9 @@ describe("a transcript for the client of OpenAI", () => {
   })
 
   test("is cues with points as vtt", async () => {
-    const { openai } = startForOpenAi({ answer: () => "one --> two" })
+    const { openai } = startForOpenAi({ answer: () => "one ---> two <b> & three" })
     const answer = await openai.audio.transcriptions.create({ file: file([7, 1]), model, response_format: "vtt" })
-    expect(String(answer)).toBe("WEBVTT\n\n00:00:00.000 --> 00:00:01.000\none -> two\n\n")
+    expect(String(answer)).toBe("WEBVTT\n\n00:00:00.000 --> 00:00:01.000\none -> two &lt;b> &amp; three\n\n")
   })
 
   test("has every field of every segment, and the words, as verbose_json", async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { createConnection } from "node:net"
 import { type Asking, type HttpCall, Refused } from "../../src/dialects/door.ts"
 import { HTTP_DOORS, SOCKET_DOORS } from "../../src/dialects/index.ts"
 import { EngineError } from "../../src/engines/engine.ts"
@@ -18,6 +19,18 @@ async function ask(url: URL, path: string, init: RequestInit = {}) {
   const response = await fetch(new URL(path, url), init)
   const text = await response.text()
   return { status: response.status, headers: response.headers, text, body: text.startsWith("{") ? JSON.parse(text) : text }
+}
+
+/** Resolves when the server closes a connection that asks for `path` once and then says nothing. */
+function closed(url: URL, path: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const socket = createConnection({ host: url.hostname, port: Number(url.port) }, () => {
+    socket.write(`POST ${path} HTTP/1.1\r\nhost: here\r\ncontent-length: 0\r\n\r\n`)
+  })
+  socket.on("data", () => {})
+  socket.on("error", reject)
+  socket.on("close", () => resolve())
+  return promise
 }
 
 describe("a socket's door", () => {
@@ -277,3 +290,18 @@ test("the doors of all dialects fit beside each other", () => {
   expect(() => createRoutes([socketDoor(), socketDoor()], [])).toThrow("two sockets at /test")
   expect(() => createRoutes([], [httpDoor(), httpDoor({ methods: ["POST", "GET"] })])).toThrow("two doors at /test")
 })
+
+test("a connection that idles after its answer is closed, whatever kind of answer it was", async () => {
+  const streamed = () => new Response("data: 1\n\n", { headers: { "content-type": "text/event-stream" } })
+  const refusing = () => {
+    throw new Refused({ reason: "bad_request", status: 400, message: "no" })
+  }
+  const httpDoors = [
+    httpDoor(),
+    httpDoor({ name: "stream", paths: ["/stream"], handle: streamed }),
+    httpDoor({ name: "refusing", paths: ["/refusing"], handle: refusing }),
+  ]
+  const { server } = serve({ httpDoors })
+  // They only have to end: without that the test runs out of time.
+  await Promise.all(["/test", "/stream", "/refusing", "/nowhere"].map((path) => closed(server.url, path)))
+}, 30_000)

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test"
+import { createConnection } from "node:net"
 import type { HttpCall } from "../../src/dialects/door.ts"
 import { registry } from "../../src/metrics.ts"
 import { UPLOAD_LIMITS } from "../../src/server/uploads.ts"
@@ -92,22 +93,40 @@ test("a body that stalls is given up", async () => {
 })
 
 test("a body that its reader keeps while it comes counts as held, until the answer is out", async () => {
-  const read = Promise.withResolvers<void>()
   const handle = async ({ keep }: HttpCall) => {
     let count = 0
-    for await (const chunk of keep()) {
-      count += chunk.length
-      if (count >= 1000) read.resolve()
-    }
+    for await (const chunk of keep()) count += chunk.length
     return Response.json({ bytes: count })
   }
   const { server } = serve({ httpDoors: [httpDoor({ handle })], uploads: LIMITS })
   const { readable, send, end } = openBody()
   const first = post(server.url, readable)
   await send(1000)
-  await read.promise
+  while (!(await registry.metrics()).includes("\nxrx_stt_upload_bytes_held 1000\n")) await new Promise((resolve) => setImmediate(resolve))
   expect(await post(server.url, new Uint8Array(501))).toMatchObject({ status: 429, body: { reason: "busy" } })
   await end()
   expect((await first).body).toEqual({ bytes: 1000 })
   expect(await registry.metrics()).toContain("\nxrx_stt_upload_bytes_held 0\n")
+})
+
+test("a body in chunks of a byte is kept in blocks, whole and in order", async () => {
+  const kept: Uint8Array[] = []
+  const handle = async ({ keep }: HttpCall) => {
+    for await (const chunk of keep()) kept.push(chunk)
+    return Response.json({})
+  }
+  const { server } = serve({ httpDoors: [httpDoor({ handle })] })
+  const body = Buffer.from(Array.from({ length: 100_000 }, (_, at) => at % 251))
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const socket = createConnection({ host: server.url.hostname, port: Number(server.url.port) }, () => {
+    socket.write("POST /test HTTP/1.1\r\nhost: here\r\ntransfer-encoding: chunked\r\n\r\n")
+    for (const byte of body) socket.write(Buffer.concat([Buffer.from("1\r\n"), Buffer.of(byte), Buffer.from("\r\n")]))
+    socket.write("0\r\n\r\n")
+  })
+  socket.on("data", () => resolve())
+  socket.on("error", reject)
+  await promise
+  socket.destroy()
+  expect(Buffer.concat(kept).equals(body)).toBe(true)
+  expect(kept.length).toBeLessThan(5)
 })

@@ -89,7 +89,7 @@ describe("a stream with endpointing", () => {
     expect(events).toMatchObject([
       { type: "speech_start", utterance: 0, atMs: ms(10) },
       { type: "speech_end", utterance: 0, atMs: ms(47) },
-      { type: "final", utterance: 0, text: "W1", startMs: ms(10), endMs: ms(37), cause: "endpoint" },
+      { type: "final", utterance: 0, text: "W1", startMs: ms(10), endMs: ms(35), cause: "endpoint" },
     ])
   })
 
@@ -263,7 +263,7 @@ describe("an utterance that follows closely on another", () => {
     expect(wordsIn(second?.samples ?? new Int16Array()).map(({ index }) => index)).toEqual([2])
     expect(second?.context?.tokens).toEqual([1])
     expect(joinSamples([second?.context?.samples ?? new Int16Array(), second?.samples ?? new Int16Array()])).toEqual(
-      joinSamples([word(1), windows(20), word(2), windows(5)]),
+      joinSamples([word(1), windows(20), word(2), windows(3)]),
     )
     expect(first?.samples.length).toBeLessThan(second?.context?.samples.length ?? 0)
   })

@@ -6,6 +6,7 @@ import type { PartialEvent } from "../../src/speech/events.ts"
 import {
   BEHIND_SAMPLES,
   createPartials,
+  EARLY_SAMPLES,
   FIRST_SAMPLES,
   LATE_MS,
   NEXT_SAMPLES,
@@ -98,6 +99,18 @@ describe("interims", () => {
     expect(quick.calls[1]?.draft).toEqual({ tokens: [3], fixed: 0 })
   })
 
+  test("are asked for sooner as long as no word is known", async () => {
+    const { calls, speak } = listening()
+    await speak(FIRST_SAMPLES)
+    calls[0]?.answer("")
+    await speak(EARLY_SAMPLES)
+    calls[1]?.answer("one")
+    await speak(EARLY_SAMPLES)
+    expect(calls).toHaveLength(2)
+    await speak(NEXT_SAMPLES - EARLY_SAMPLES)
+    expect(calls.map(({ samples }) => samples.length - FIRST_SAMPLES)).toEqual([0, EARLY_SAMPLES, EARLY_SAMPLES + NEXT_SAMPLES])
+  })
+
   test("are asked for the less often the longer their answers take", async () => {
     const { calls, speak } = listening()
     await speak(FIRST_SAMPLES)
@@ -148,7 +161,7 @@ describe("interims", () => {
     await speak(FIRST_SAMPLES + BEHIND_SAMPLES + 1)
     await speak(0)
     expect(calls).toHaveLength(1)
-    expect(calls[0]?.samples).toHaveLength(FIRST_SAMPLES + Math.floor((BEHIND_SAMPLES + 1) / NEXT_SAMPLES) * NEXT_SAMPLES)
+    expect(calls[0]?.samples).toHaveLength(FIRST_SAMPLES + Math.ceil((BEHIND_SAMPLES + 2 - NEXT_SAMPLES) / EARLY_SAMPLES) * EARLY_SAMPLES)
   })
 
   test("are not asked for in a pause", async () => {
@@ -157,10 +170,11 @@ describe("interims", () => {
     await speak(FIRST_SAMPLES + NEXT_SAMPLES)
     expect(calls).toHaveLength(0)
     partials.resume(FIRST_SAMPLES + NEXT_SAMPLES)
-    await speak(NEXT_SAMPLES - 1)
+    const place = FIRST_SAMPLES + Math.ceil(NEXT_SAMPLES / EARLY_SAMPLES) * EARLY_SAMPLES
+    await speak(place - FIRST_SAMPLES - NEXT_SAMPLES - 1)
     expect(calls).toHaveLength(0)
     await speak(1)
-    expect(calls[0]?.samples).toHaveLength(FIRST_SAMPLES + 2 * NEXT_SAMPLES)
+    expect(calls[0]?.samples).toHaveLength(place)
   })
 
   test("given up in a pause are asked for again after it", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { respelled, unitsOf, withPrefix } from "../../src/speech/units.ts"
+import { continued, respelled, unitsOf, withPrefix } from "../../src/speech/units.ts"
 
 const texts = (text: string) => unitsOf(text).map((unit) => unit.text)
 
@@ -17,6 +17,21 @@ describe("the units of a text", () => {
   test("know their places", () => {
     const text = "ab 世界 c"
     for (const unit of unitsOf(text)) expect(text.slice(unit.start, unit.end)).toBe(unit.text)
+  })
+})
+
+describe("a text continued", () => {
+  test("has the words behind the last two of the prefix", () => {
+    expect(continued("Six spoons, five thick slabs", "6 spoons, five thick slabs of cheese.")).toBe(
+      "Six spoons, five thick slabs of cheese.",
+    )
+  })
+
+  test("is none where those words are not found about where they should be", () => {
+    expect(continued("five thick slabs", "5-6 slabs of cheese")).toBeNull()
+    expect(continued("now", "Let us go now")).toBeNull()
+    expect(continued("so thick slabs", "one two three four five thick slabs")).toBeNull()
+    expect(continued("so thick slabs", "one two three four thick slabs")).toBe("so thick slabs")
   })
 })
 

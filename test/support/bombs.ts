@@ -1,45 +1,63 @@
 /** Files of a few kB that hold hours of silence, written by hand: each of their frames is as small as its format allows. */
 
-const FLAC_RATE_HZ = 48_000
-const FLAC_BLOCK_SAMPLES = 65_535
+const RATE_CODES: Readonly<Record<number, number>> = { 8000: 4, 16000: 5, 48000: 10 }
 
-/** FLAC, 48 kHz mono, 10 bytes a second. The header tells no length, as that of a live encoder. */
-export function silentFlac(seconds: number): Buffer {
+/** FLAC, mono; as a rule 10 bytes a second. The header tells no length, as that of a live encoder. */
+export function silentFlac(seconds: number, rateHz = 48_000, blockSamples = 65_535): Buffer {
   const info = Buffer.alloc(34)
-  info.writeUInt16BE(FLAC_BLOCK_SAMPLES, 0)
-  info.writeUInt16BE(FLAC_BLOCK_SAMPLES, 2)
+  info.writeUInt16BE(blockSamples, 0)
+  info.writeUInt16BE(blockSamples, 2)
   // 20 bits of rate, 3 of channels less one, 5 of bits less one, 36 of length.
-  info.writeBigUInt64BE((BigInt(FLAC_RATE_HZ) << 44n) | (15n << 36n), 10)
-  const frames = Math.ceil((seconds * FLAC_RATE_HZ) / FLAC_BLOCK_SAMPLES)
+  info.writeBigUInt64BE((BigInt(rateHz) << 44n) | (15n << 36n), 10)
+  const frames = Math.ceil((seconds * rateHz) / blockSamples)
   return Buffer.concat([
     Buffer.from("fLaC"),
     Buffer.of(0x80, 0, 0, info.length),
     info,
-    ...Array.from({ length: frames }, (_, at) => silentFrame(at)),
+    ...Array.from({ length: frames }, (_, at) => silentFrame(at, rateHz, blockSamples)),
   ])
 }
 
-function silentFrame(number: number): Buffer {
-  // Fixed block size in 16 bits (7), 48 kHz (10); mono, 16 bits.
-  const header = Buffer.concat([Buffer.of(0xff, 0xf8, 0x7a, 0x08), Buffer.from(String.fromCodePoint(number)), Buffer.of(0xff, 0xfe)])
+function silentFrame(number: number, rateHz: number, blockSamples: number): Buffer {
+  // Fixed block size, of 4096 (12) or in 16 bits (7); mono, 16 bits.
+  const usual = blockSamples === 4096
+  const sizes = Buffer.of(0xff, 0xf8, ((usual ? 12 : 7) << 4) | (RATE_CODES[rateHz] ?? 0), 0x08)
+  const header = Buffer.concat([sizes, Buffer.from(String.fromCodePoint(number)), usual ? Buffer.alloc(0) : uint16(blockSamples - 1)])
   const frame = Buffer.concat([header, Buffer.of(crc(header, 0x07, 8)), Buffer.of(0, 0, 0)])
   return Buffer.concat([frame, uint16(crc(frame, 0x8005, 16))])
 }
 
 const OPUS_PACKET_SECONDS = 0.06
 const PACKETS_IN_A_PAGE = 255
+/** For 60 ms. */
+const SAYS_NOTHING = Buffer.of(3 << 3)
 
 /** Ogg with Opus: packets of one byte, which say that nothing is said for 60 ms. */
 export function silentOpus(seconds: number): Buffer {
+  return opusOf(
+    seconds,
+    Array.from({ length: PACKETS_IN_A_PAGE }, () => SAYS_NOTHING),
+  )
+}
+
+/** As encoders write it with DTX: a page a second, in which some packets tell how the silence sounds. */
+export function quietOpus(seconds: number): Buffer {
+  const told = Buffer.concat([SAYS_NOTHING, Buffer.alloc(8)])
+  return opusOf(
+    seconds,
+    Array.from({ length: 17 }, (_, at) => (at % 7 === 0 ? told : SAYS_NOTHING)),
+  )
+}
+
+function opusOf(seconds: number, packets: readonly Buffer[]): Buffer {
   const head = Buffer.concat([Buffer.from("OpusHead"), Buffer.of(1, 1, 0, 0, 0x80, 0xbb, 0, 0, 0, 0, 0)])
   const tags = Buffer.concat([Buffer.from("OpusTags"), Buffer.alloc(8)])
-  const pages = Math.ceil(seconds / OPUS_PACKET_SECONDS / PACKETS_IN_A_PAGE)
-  const samples = OPUS_PACKET_SECONDS * 48_000 * PACKETS_IN_A_PAGE
-  const silence = Array.from({ length: PACKETS_IN_A_PAGE }, () => Buffer.of(3 << 3))
+  const pageSeconds = packets.length * OPUS_PACKET_SECONDS
+  const pages = Math.ceil(seconds / pageSeconds)
   return Buffer.concat([
     oggPage([head], 0, 0),
     oggPage([tags], 1, 0),
-    ...Array.from({ length: pages }, (_, at) => oggPage(silence, at + 2, (at + 1) * samples)),
+    ...Array.from({ length: pages }, (_, at) => oggPage(packets, at + 2, (at + 1) * pageSeconds * 48_000)),
   ])
 }
 

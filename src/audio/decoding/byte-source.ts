@@ -10,9 +10,11 @@ export interface ByteSource {
   readonly head: Uint8Array
   /** From the first byte on, once. Null at the end. */
   readonly take: Take
+  /** The same in slices so small that what one of them unpacks to fits into memory. */
+  readonly takeSlice: Take
   /** All of the bytes, if they have to be held: then `take` gives nothing. */
   readonly whole: Uint8Array | null
-  /** Bytes that came from the sender so far. */
+  /** Bytes that came from the sender so far, less those of which no slice was taken yet. */
   readonly takenBytes: number
   /** What `take` threw: it may have passed through code that took it for damage. */
   readonly failure: unknown
@@ -20,6 +22,9 @@ export interface ByteSource {
 
 /** So much shows whether a file must be held as a whole. */
 const HEAD_BYTES = 64 * 1024
+
+/** Of silence at most 4 s a byte. */
+const SLICE_BYTES = 1024
 
 /** `next` gives the next bytes, null at their end. */
 export function openSource(next: Take, maxBytes: number): ByteSource {
@@ -38,16 +43,30 @@ export function openSource(next: Take, maxBytes: number): ByteSource {
   const head = plainHead(readHead(counted), counted)
   const whole = mustBeWhole(head) ? wholeFile(head, counted, maxBytes) : null
   let first: Uint8Array | null = whole === null ? head : null
+  let sliced: Uint8Array = new Uint8Array(0)
+
+  function take() {
+    const bytes = first ?? (whole === null ? counted() : null)
+    first = null
+    return bytes
+  }
+
   return {
     head,
-    take() {
-      const bytes = first ?? (whole === null ? counted() : null)
-      first = null
-      return bytes
+    take,
+    takeSlice() {
+      while (sliced.length === 0) {
+        const bytes = take()
+        if (bytes === null) return null
+        sliced = bytes
+      }
+      const slice = sliced.subarray(0, SLICE_BYTES)
+      sliced = sliced.subarray(slice.length)
+      return slice
     },
     whole,
     get takenBytes() {
-      return takenBytes
+      return takenBytes - sliced.length
     },
     get failure() {
       return failure

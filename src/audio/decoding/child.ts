@@ -4,11 +4,12 @@
  * time and its memory.
  */
 import { readSync, writeSync } from "node:fs"
+import { liveAsChild } from "../../binary/child-life.ts"
 import { bytesFromSamples, SAMPLE_RATE_HZ } from "../pcm.ts"
 import { openSource } from "./byte-source.ts"
 import { createPieces } from "./pieces.ts"
 import { readSounds } from "./recordings.ts"
-import type { Take } from "./sound.ts"
+import type { Sound, Take } from "./sound.ts"
 import { FRAME_HEADER_BYTES, FROM_PROCESS, FROM_SERVER, type Frame, frameHeader, type Job, readFrameHeader } from "./talk.ts"
 import { UnreadableRecording } from "./unreadable.ts"
 
@@ -16,11 +17,13 @@ const STDIN = 0
 const STDOUT = 1
 
 /**
- * A file of less than this for each second of its sound is a bomb: silence by the hour in some kB. Honest speech comes to 700
- * and more, digital silence in FLAC to 25 to 60: it is let pass for ten minutes.
+ * A file that holds less than it must for its sound is a bomb: silence by the hour in some kB. Honest speech comes to 700 bytes a second
+ * and more. Digital silence comes to least in FLAC: 10 bytes for a block of 4096 samples, or of 4608 at the very most, which are 19 a second
+ * at 8 kHz and 39 at 16 kHz. Less than a minute of it costs nobody anything.
  */
-const BYTES_PER_SECOND_MIN = 64
-const BOMB_SECONDS_MIN = 600
+const SAMPLES_PER_BYTE_MAX = 460
+const LEAST_BYTES_PER_SECOND_MAX = 34
+const BOMB_SECONDS_MIN = 60
 
 /** What was worked on lies about until somebody looks: 6 MB a minute of sound. */
 const CLEAN_EVERY_SECONDS = 60
@@ -32,10 +35,7 @@ class Stopped extends Error {
 
 /** Never settles: the process ends when its stdin does. */
 export async function runDecoder(): Promise<void> {
-  if (process.stdin.isTTY) throw new Error("a decoding process is started by xrx-stt itself")
-  // Ctrl-C and systemd signal the whole group; the server decides when this process may go, so that a drain loses no word.
-  process.on("SIGINT", () => {})
-  process.on("SIGTERM", () => {})
+  liveAsChild("pipes")
   send(FROM_PROCESS.ready)
   for (;;) {
     const { body } = receive()
@@ -57,14 +57,16 @@ async function decode({ channel, maxSeconds, maxBytes }: Job): Promise<void> {
   const source = openSource(takeBytes(), maxBytes)
   const pieces = createPieces(channel, givePiece)
   let seconds = 0
+  let leastBytes = 0
   let cleanAtSeconds = CLEAN_EVERY_SECONDS
   try {
     if (source.takenBytes === 0) throw new UnreadableRecording("this file is empty")
     for await (const sound of readSounds(source, channel === "mix")) {
-      seconds += (sound.channels[0]?.length ?? 0) / sound.rateHz
+      const soundSeconds = (sound.channels[0]?.length ?? 0) / sound.rateHz
+      seconds += soundSeconds
       if (seconds > maxSeconds) throw new UnreadableRecording(`longer than ${maxSeconds} seconds`)
-      if (seconds > BOMB_SECONDS_MIN && source.takenBytes < seconds * BYTES_PER_SECOND_MIN)
-        throw new UnreadableRecording("hardly any data for its length")
+      leastBytes += soundSeconds * leastBytesPerSecond(sound)
+      if (seconds > BOMB_SECONDS_MIN && source.takenBytes < leastBytes) throw new UnreadableRecording("hardly any data for its length")
       await pieces.push(sound)
       if (seconds < cleanAtSeconds) continue
       Bun.gc(true)
@@ -75,6 +77,10 @@ async function decode({ channel, maxSeconds, maxBytes }: Job): Promise<void> {
   } finally {
     pieces.close()
   }
+}
+
+function leastBytesPerSecond({ rateHz, leastBytesPerSecond }: Sound): number {
+  return leastBytesPerSecond ?? Math.min(LEAST_BYTES_PER_SECOND_MAX, rateHz / SAMPLES_PER_BYTE_MAX)
 }
 
 /** Asks for the next bytes, as long as there are any. */

@@ -10,12 +10,13 @@ import { usageOf } from "./usage.ts"
 /** Reading the program, on a machine that does much else. */
 const START_DEADLINE_MS = 20_000
 /** Of a core, for one answer: two seconds of sound take some ms, to look through a file that is held whole less than a second. */
-const ANSWER_CPU_MAX_MS = 3_000
+const ANSWER_CPU_MAX_MS = 2_000
 /** By the clock, for a process that waits for nothing; one on a crowded machine is not to blame. */
 const ANSWER_DEADLINE_MS = 30_000
 /** A process with its modules and one common file: 80 MB. A module may grow to 256 MB. */
 const MEMORY_MAX_BYTES = 512 * 1024 * 1024
-const LOOK_EVERY_MS = 250
+/** A damaged file makes some grow by 1 GB a second. */
+const LOOK_EVERY_MS = 100
 /** What is kept of the last lines that the process wrote on stderr. */
 const STDERR_TAIL_CHARS = 1_000
 

@@ -9,8 +9,11 @@ import { openOpus } from "./opus.ts"
 import type { Sound, Take } from "./sound.ts"
 import { OTHER_KIND, UnreadableRecording } from "./unreadable.ts"
 
-/** What a few bytes of silence unpack to has to fit into memory: at most 4 s of it a byte. */
-const SLICE_BYTES = 1024
+/**
+ * Where nobody speaks Opus still has a packet of a byte every 20 ms, at times 60, and one of some bytes every 400 ms: 85 bytes a second and
+ * more with what Ogg adds.
+ */
+const OPUS_LEAST_BYTES_PER_SECOND = 64
 
 export const readFlac = (take: Take): AsyncGenerator<Sound, void> => readBy(new FLACDecoder(), take)
 
@@ -33,7 +36,7 @@ function readerOf({ codec, take }: Link): AsyncGenerator<Sound, void> {
 async function* readBy(decoder: FLACDecoder | OggVorbisDecoder, take: Take): AsyncGenerator<Sound, void> {
   await decoder.ready
   try {
-    for (const slice of slicesOf(take)) {
+    for (let slice = take(); slice !== null; slice = take()) {
       const sound = soundOf(await decoder.decode(slice))
       if (sound) yield sound
     }
@@ -52,7 +55,7 @@ async function* readOpus(take: Take): AsyncGenerator<Sound, void> {
       for (const { header, data } of page.codecFrames) {
         opus ??= await openOpus("preSkip" in header ? header.data : undefined)
         const sound = opus.decode({ data })
-        if (sound) yield sound
+        if (sound) yield { ...sound, leastBytesPerSecond: OPUS_LEAST_BYTES_PER_SECOND }
       }
     }
   } finally {
@@ -61,13 +64,8 @@ async function* readOpus(take: Take): AsyncGenerator<Sound, void> {
 }
 
 function* pagesOf(parser: CodecParser<OggPage>, take: Take): Generator<OggPage, void> {
-  for (const slice of slicesOf(take)) yield* Iterator.from(parser.parseChunk(slice))
+  for (let slice = take(); slice !== null; slice = take()) yield* Iterator.from(parser.parseChunk(slice))
   yield* Iterator.from(parser.flush())
-}
-
-function* slicesOf(take: Take): Generator<Uint8Array, void> {
-  for (let bytes = take(); bytes !== null; bytes = take())
-    for (let at = 0; at < bytes.length; at += SLICE_BYTES) yield bytes.subarray(at, at + SLICE_BYTES)
 }
 
 function soundOf(decoded: { channelData: Float32Array[]; samplesDecoded: number; sampleRate: number }): Sound | null {
@@ -82,6 +80,8 @@ interface Link {
 /** A page of version 0 which says that a stream begins with it. */
 const FIRST_PAGE = Buffer.from("OggS\0\x02", "latin1")
 const PAGE_HEADER_BYTES = 27
+/** Those of all streams of one recording take some hundred bytes. */
+const FIRST_PAGES_BYTES = 1024
 const SEGMENTS_AT = 26
 
 /** Cuts at the beginnings: what one link leaves must be taken before the next one is asked for. */
@@ -94,7 +94,7 @@ function createLinks(take: Take): () => Link | null {
     if (bytes) held = Buffer.concat([held, bytes])
   }
   return () => {
-    if (!over && held.length < PAGE_HEADER_BYTES * 10) more()
+    while (!over && held.length < FIRST_PAGES_BYTES) more()
     if (held.length === 0) return null
     const codec = codecOf(held)
     // The streams of one recording all begin before the first of them goes on.

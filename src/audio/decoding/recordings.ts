@@ -27,10 +27,10 @@ export async function* readSounds(source: ByteSource, mixed: boolean): AsyncGene
   }
 }
 
-function readerOf({ head, take, whole }: ByteSource, mixed: boolean): AsyncGenerator<Sound, void> {
+function readerOf({ head, take, takeSlice, whole }: ByteSource, mixed: boolean): AsyncGenerator<Sound, void> {
   const name = String.fromCharCode(...head.subarray(0, 4))
   if (name === "RIFF") return readWav(take)
-  if (name === "OggS") return readOgg(take)
-  if (name === "fLaC") return readFlac(take)
+  if (name === "OggS") return readOgg(takeSlice)
+  if (name === "fLaC") return readFlac(takeSlice)
   return readTrack(whole ?? take, mixed)
 }

@@ -22,9 +22,9 @@ export async function* tellFile(
   signal.addEventListener("abort", abort, { once: true })
   /** Whether it waits for a word of ours in the middle of the file. */
   let listening = false
+  let givenBytes = 0
   try {
     signal.throwIfAborted()
-    process.allow(maxBytes)
     const job: Job = { channel, maxSeconds, maxBytes }
     process.tell(FROM_SERVER.job, new TextEncoder().encode(JSON.stringify(job)))
     for (;;) {
@@ -36,6 +36,8 @@ export async function* tellFile(
       if (frame.kind === FROM_PROCESS.piece) yield samplesFromBytes(frame.body)
       const answer = await answerTo(frame, parts, signal)
       listening = false
+      givenBytes += answer.body.length
+      process.allow(givenBytes)
       process.tell(answer.kind, answer.body)
     }
   } catch (error) {

@@ -25,7 +25,7 @@ export function liveLegend({ runs, talkSeconds, pausesSeconds, silenceMs, sliceM
   return [
     `Live streams kept up with: ${held.join(", ")}; that is, nobody refused, nothing failed, and 95 of 100 finals within ${FINAL_P95_MAX_MS} ms.`,
     `Each talks for ${talkSeconds} s or more in real time, in slices of ${sliceMs} ms, and pauses for ${pausesSeconds.join(" to ")} s between recordings.`,
-    `Final: from sending the slice that makes a pause ${silenceMs} ms long to the words. First interim: from the first sound of a recording to its first word.`,
+    `Final: from sending the slice that makes a pause ${silenceMs} ms long to the words. First interim: from the beginning of the first word of a recording to an interim word.`,
     ...runs.flatMap(troubles),
   ]
 }

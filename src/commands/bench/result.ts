@@ -43,7 +43,7 @@ const LiveRun = z.object({
   /** From the endpoint to the words. */
   finalP50Ms: z.number().nullable(),
   finalP95Ms: z.number().nullable(),
-  /** From the first sound to the first word; null without interims. */
+  /** From the first sound of the first word to an interim word; null without interims. */
   firstInterimP50Ms: z.number().nullable(),
   firstInterimP95Ms: z.number().nullable(),
   /** Streams that were not let in. */

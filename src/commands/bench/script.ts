@@ -5,7 +5,7 @@ import { type Clip, distinctSamples } from "./clips.ts"
 /** One recording in its place, in samples since the stream began. */
 export interface Turn {
   readonly startSample: number
-  /** Where its first word begins, as its loudness tells. */
+  /** Where it first sounds like a voice, as its loudness tells: not behind its first word. */
   readonly firstSoundSample: number
   readonly endSample: number
 }

@@ -18,7 +18,7 @@ export interface TalkOptions extends ClientOptions {
 export interface Talk {
   /** For each utterance that ended in a pause: from the slice that made the pause long enough leaving to its words, in ms. */
   readonly finalsMs: readonly number[]
-  /** For each recording that got an interim word: from its first sound being spoken to that word, in ms. */
+  /** For each recording that got an interim word: from the first sound of its first word to that one, in ms. */
   readonly firstInterimsMs: readonly number[]
   /** Recordings that got no words at all. */
   readonly unheard: number
@@ -44,6 +44,7 @@ const SpeechEvent = z.object({
   end: z.boolean().optional(),
   cause: z.string().nullish(),
   text: z.string().optional(),
+  words: z.array(z.object({ start_ms: z.number() })).nullish(),
 })
 
 interface Heard extends z.infer<typeof SpeechEvent> {
@@ -53,7 +54,12 @@ interface Heard extends z.infer<typeof SpeechEvent> {
 /** Rejects if the server does not let us in; whatever goes wrong later is a figure. */
 export async function talk(options: TalkOptions): Promise<Talk> {
   const url = new URL(options.url)
-  const wishes = { mode: "events", interim: options.interims ? "1" : "0", silence_ms: String(SILENCE_MS) }
+  const wishes = {
+    mode: "events",
+    interim: options.interims ? "1" : "0",
+    words: options.interims ? "1" : "0",
+    silence_ms: String(SILENCE_MS),
+  }
   for (const [name, value] of Object.entries(wishes)) url.searchParams.set(name, value)
   const socket = await openSocket({ ...options, url: url.href })
 
@@ -117,7 +123,9 @@ function judge(heard: readonly Heard[], { turns }: Script, { beganAtMs, leftAtMs
     )
   const firstInterimsMs = turns.flatMap(({ firstSoundSample, endSample }) => {
     const first = wordsOf("partial", firstSoundSample, endSample)
-    return first ? [first.receivedAtMs - beganAtMs - firstSoundSample / SAMPLES_PER_MS] : []
+    // A recording may begin with a breath, or with noise: what counts is its first word, as the server's own final has it.
+    const wordAtMs = wordsOf("final", firstSoundSample, endSample)?.words?.[0]?.start_ms ?? 0
+    return first ? [first.receivedAtMs - beganAtMs - Math.max(wordAtMs, firstSoundSample / SAMPLES_PER_MS)] : []
   })
   const unheard = turns.filter(({ startSample, endSample }) => wordsOf("final", startSample, endSample) === undefined).length
   return { finalsMs, firstInterimsMs, unheard, failed: heard.filter(({ type }) => type === "failed" || type === "error").length }

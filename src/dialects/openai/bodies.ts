@@ -31,7 +31,7 @@ export function bodyOf(heard: Heard, task: Task, { format, words, segments, lang
       }),
     text: () => plain(`${text}\n`),
     srt: () => plain(cues(heard.segments, ",", (number, times, line) => `${number}\n${times}\n${line}\n\n`)),
-    vtt: () => plain(`WEBVTT\n\n${cues(heard.segments, ".", (_, times, line) => `${times}\n${line}\n\n`)}`),
+    vtt: () => plain(`WEBVTT\n\n${cues(heard.segments, ".", (_, times, line) => `${times}\n${escaped(line)}\n\n`)}`),
   }
   return bodies[format]()
 }
@@ -64,9 +64,14 @@ function cues(segments: readonly Segment[], point: string, write: (number: numbe
     .map(({ line, startMs, endMs }, index) => {
       const times = `${clockTime(startMs, point)} --> ${clockTime(endMs, point)}`
       // An arrow would end the text of a cue.
-      return write(index + 1, times, line.replaceAll("-->", "->"))
+      return write(index + 1, times, line.replace(/-{2,}>/g, "->"))
     })
     .join("")
+}
+
+/** WebVTT has markup: what looks like it would not be shown. */
+function escaped(line: string): string {
+  return line.replaceAll("&", "&amp;").replaceAll("<", "&lt;")
 }
 
 /** HH:MM:SS and ms. */

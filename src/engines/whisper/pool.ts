@@ -22,6 +22,8 @@ export type Recognised = Pick<Result, "language" | "segments">
 
 export interface PieceToRecognise extends Omit<Piece, "id" | "interim"> {
   readonly urgency: Urgency
+  /** As Utterance.live. */
+  readonly live: boolean
 }
 
 export interface Pool {
@@ -64,6 +66,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
   const open = new Set<Job>()
   const readiness = new Set<PromiseWithResolvers<void>>()
   const queue = createQueue<Job>({
+    engines,
     interimsMax: engines * INTERIMS_WAITING_PER_ENGINE,
     onWaiting: (urgency, count) => piecesWaiting.set({ urgency }, count),
   })
@@ -80,12 +83,12 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
   )
 
   return {
-    async recognise({ urgency, ...piece }, signal) {
+    async recognise({ urgency, live, ...piece }, signal) {
       if (signal.aborted) throw abandoned()
       const refusal = whyNone()
       if (refusal) throw refusal
       const { promise, resolve, reject } = Promise.withResolvers<Recognised>()
-      const job = createJob({ ...piece, interim: urgency === "interim" }, urgency, { resolve, reject })
+      const job = createJob({ ...piece, interim: urgency === "interim" }, { urgency, live }, { resolve, reject })
       if (!queue.add(job)) throw noRoom("ceiling")
       const abort = () => {
         if (queue.remove(job) && urgency === "interim") interimsDropped.inc({ reason: "stale" })
@@ -214,11 +217,16 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
   }
 }
 
-function createJob(piece: Omit<Piece, "id">, urgency: Urgency, answers: Pick<Job, "resolve" | "reject">): Job {
+function createJob(
+  piece: Omit<Piece, "id">,
+  { urgency, live }: Pick<Job, "urgency" | "live">,
+  answers: Pick<Job, "resolve" | "reject">,
+): Job {
   const job: Job = {
     ...answers,
     piece,
     urgency,
+    live,
     sampleCount: piece.samples.length,
     stop: new AbortController(),
     tries: 0,

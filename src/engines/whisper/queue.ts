@@ -19,6 +19,8 @@ export interface Waiting {
   readonly sampleCount: number
   /** It must be heard by itself. Asked each time anew. */
   readonly alone: boolean
+  /** Somebody listens: it leaves those behind it their share of the busy engines as well, rather than to be held up by them. */
+  readonly live: boolean
 }
 
 export interface Queue<Item extends Waiting> {
@@ -39,6 +41,8 @@ export interface Queue<Item extends Waiting> {
 }
 
 export interface QueueOptions {
+  /** Idle and busy ones. */
+  readonly engines: number
   /** How many interims may wait. The others are bounded by the permits that their callers hold. */
   readonly interimsMax: number
   /** Called whenever the number of those waiting changed. */
@@ -56,7 +60,7 @@ const COMPANY_MAX_SAMPLES = samplesFromMs(30_000)
 /** How much all of it may be if each were as long as the longest, as the decoder has it: 2.5 MB a second, twice when a text ends. */
 const LENGTHENED_MAX_SAMPLES = samplesFromMs(60_000)
 
-export function createQueue<Item extends Waiting>({ interimsMax, onWaiting = () => {} }: QueueOptions): Queue<Item> {
+export function createQueue<Item extends Waiting>({ engines, interimsMax, onWaiting = () => {} }: QueueOptions): Queue<Item> {
   const lines: Readonly<Record<Urgency, Item[]>> = { short: [], long: [], interim: [] }
   /** Turns that short utterances had while a piece of a long one waited. */
   let shortTurns = 0
@@ -102,7 +106,8 @@ export function createQueue<Item extends Waiting>({ interimsMax, onWaiting = () 
       const urgency = nextUrgency()
       if (urgency === undefined) return []
       const line = lines[urgency]
-      const share = Math.min(most, Math.ceil(line.length / idleEngines))
+      const sharing = line[0]?.live === true ? engines : idleEngines
+      const share = Math.min(most, Math.ceil(line.length / sharing))
       const batch = batchFrom(line, share)
       for (const item of batch) line.splice(line.indexOf(item), 1)
       countTurn(urgency)

@@ -61,6 +61,8 @@ interface Span {
 
 /** A quiet moment within a word is shorter than this: 160 ms. */
 const PAUSE_POSITIONS = 8
+/** Not even a "t" is as short with so much silence around it: 60 ms. */
+const CLICK_POSITIONS = 3
 /** Part of a word's highest attention below which the heads no longer listen to it, and for how long they may look elsewhere. */
 const LISTENS = 0.1
 const GLANCE_POSITIONS = 5
@@ -120,15 +122,19 @@ function pauseAround(place: number, before: Listened | undefined, after: Listene
   return end - start >= PAUSE_POSITIONS ? { start, end } : { start: place, end: place }
 }
 
-/** The longest quiet stretch, if it is a pause; at the ends of the audio a shorter one is one too. */
+/** The longest quiet stretch, if it is a pause; at the ends of the audio a shorter one is one too. A click between two pauses parts none. */
 function pauseIn(quiet: Uint8Array, { start, end }: Span): Span | null {
   let longest: Span | null = null
-  for (let at = start; at < end; ) {
+  let before: Span | null = null
+  for (let at = start; at < end; at++) {
     const from = at
     while (at < end && quiet[at] === 1) at++
-    const isPause = at - from >= PAUSE_POSITIONS || (at > from && (from === 0 || at === quiet.length))
-    if (isPause && (longest === null || at - from > longest.end - longest.start)) longest = { start: from, end: at }
-    if (at === from) at++
+    const isLong: boolean = at - from >= PAUSE_POSITIONS
+    if (!isLong && (at === from || (from !== 0 && at !== quiet.length))) continue
+    const goesOn: boolean = isLong && before !== null && from - before.end <= CLICK_POSITIONS
+    const pause: Span = { start: goesOn ? (before?.start ?? from) : from, end: at }
+    if (longest === null || pause.end - pause.start > longest.end - longest.start) longest = pause
+    before = isLong ? pause : null
   }
   return longest
 }

@@ -165,12 +165,13 @@ type Fate = "talks" | "mute" | "full" | "breaks"
 interface Heard {
   readonly fate: Fate
   readonly interim: boolean
+  readonly words: boolean
   seq: number
   samples: number
 }
 
 /** Utterances get words at once. Streams get events by the number of samples that came. */
-function streamServer(fateOf: (index: number, open: number) => Fate, endSeconds = 1.3) {
+function streamServer(fateOf: (index: number, open: number) => Fate, endSeconds = 1.3, wordAtMs?: number) {
   const asked: string[] = []
   let open = 0
   const server = Bun.serve<Heard | null>({
@@ -181,7 +182,7 @@ function streamServer(fateOf: (index: number, open: number) => Fate, endSeconds 
       const streams = query.get("mode") === "events"
       const fate = streams ? fateOf(asked.length, open) : "talks"
       if (streams) asked.push(`${query.get("interim")} ${query.get("silence_ms")}`)
-      const data = streams ? { fate, interim: query.get("interim") === "1", seq: 0, samples: 0 } : null
+      const data = streams ? { fate, interim: query.get("interim") === "1", words: query.get("words") === "1", seq: 0, samples: 0 } : null
       if (fate === "full" || !server.upgrade(request, { data })) return new Response("no", { status: 503 })
       if (streams) open++
       return undefined
@@ -203,7 +204,9 @@ function streamServer(fateOf: (index: number, open: number) => Fate, endSeconds 
         if (data.interim && passed(0.4)) say({ type: "partial", utt: 0, seg: 0, text: SECRET, stable: 0, start_ms: 0, end_ms: 400 })
         if (!passed(endSeconds)) return
         say({ type: "speech_end", utt: 0, at_ms: endSeconds * 1000 })
-        const final = { type: "final", utt: 0, seg: 0, text: SECRET, start_ms: 0, end_ms: endSeconds * 1000, end: true, cause: "endpoint" }
+        const words = wordAtMs === undefined ? null : [{ text: SECRET, start_ms: wordAtMs, end_ms: wordAtMs + 200, confidence: 1 }]
+        const [end_ms, cause] = [endSeconds * 1000, "endpoint"]
+        const final = { type: "final", utt: 0, seg: 0, text: SECRET, start_ms: 0, end_ms, end: true, cause, ...(data.words && { words }) }
         setTimeout(() => say(final), FINAL_AFTER_MS)
       },
       close(socket) {
@@ -238,6 +241,15 @@ describe("bench with live streams", () => {
       await rm(folder, { recursive: true })
     }
   }, 15_000)
+
+  test("counts the first interim from the first word, which may come behind noise", async () => {
+    await using server = streamServer(() => "talks", 1.3, 380)
+    const options = { clips: [clip("noise from its beginning", 0, 1)], counts: [1], interims: [true], talkSeconds: 0, timeoutMs: 2000 }
+    const onRun = () => ({ spoken() {}, end() {} })
+    const { runs } = await measureStreams({ ...options, url: server.url, signal: new AbortController().signal, onRun })
+    // From 380 ms on, and not from 0: the interim comes at 400.
+    expect(runs[0]?.firstInterimP50Ms).toBeWithin(19, 380)
+  })
 
   const measure = (url: string, counts: readonly number[] | "search", labels: string[] = []) =>
     measureStreams({

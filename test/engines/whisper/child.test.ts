@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { join } from "node:path"
 import type { FromEngine, Piece, ToEngine } from "../../../src/engines/whisper/ipc.ts"
 import { clip, words } from "../../support/clips.ts"
+import { isGone } from "../../support/gone.ts"
 
 const support = join(import.meta.dir, "../../support")
 
@@ -49,19 +50,6 @@ describe("an engine process", () => {
     expect(await engine.stderr.text()).toContain("started by xrx-stt itself")
   })
 })
-
-/** Not our child, so there is no event to wait on. */
-async function isGone(pid: number): Promise<boolean> {
-  for (let turn = 0; turn < 200; turn++) {
-    try {
-      process.kill(pid, 0)
-    } catch {
-      return true
-    }
-    await Bun.sleep(25)
-  }
-  return false
-}
 
 function textOf(message: FromEngine | undefined): string {
   return message?.type === "result" ? words(message.segments.map(({ text }) => text).join(" ")) : JSON.stringify(message)

@@ -30,7 +30,7 @@ afterEach(async () => {
 })
 
 const piece = (language: string, samples = second, more: Partial<PieceToRecognise> = {}): PieceToRecognise => {
-  return { samples, language, prompt: "", words: false, draft: null, urgency: "short", ...more }
+  return { samples, language, prompt: "", words: false, draft: null, urgency: "short", live: false, ...more }
 }
 
 function open({ load = "ok", piecesMax = 1, ...options }: Partial<PoolOptions> & { load?: string; piecesMax?: number } = {}) {

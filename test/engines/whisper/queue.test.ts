@@ -9,13 +9,18 @@ const SECOND = 16_000
 
 function item(
   name: string,
-  { urgency = "short", seconds = 1, alone = false }: { urgency?: Urgency; seconds?: number; alone?: boolean } = {},
+  {
+    urgency = "short",
+    seconds = 1,
+    alone = false,
+    live = false,
+  }: { urgency?: Urgency; seconds?: number; alone?: boolean; live?: boolean } = {},
 ): Item {
-  return { name, urgency, sampleCount: seconds * SECOND, alone }
+  return { name, urgency, sampleCount: seconds * SECOND, alone, live }
 }
 
 function queueOf(...items: readonly Item[]) {
-  const queue = createQueue<Item>({ interimsMax: 2 })
+  const queue = createQueue<Item>({ engines: 2, interimsMax: 2 })
   for (const item of items) queue.add(item)
   const take = (idleEngines = 1, most = 1) => queue.take(idleEngines, most).map(({ name }) => name)
   return { queue, take }
@@ -74,6 +79,11 @@ describe("a batch", () => {
     expect(queueOf(...many).take(5, 9)).toEqual(["0"])
   })
 
+  test("leaves the busy engines their share where somebody listens", () => {
+    const { take } = queueOf(...["a", "b", "c"].map((name) => item(name, { live: true })))
+    expect([take(1, 9), take(1, 9)]).toEqual([["a", "b"], ["c"]])
+  })
+
   test("is no larger than the engine can hear", () => {
     expect(queueOf(...many).take(1, 4)).toEqual(["0", "1", "2", "3"])
   })
@@ -105,7 +115,7 @@ describe("a batch", () => {
 describe("what waits", () => {
   test("is counted and told for each urgency", () => {
     const told: [Urgency, number][] = []
-    const queue = createQueue<Item>({ interimsMax: 1, onWaiting: (urgency, count) => told.push([urgency, count]) })
+    const queue = createQueue<Item>({ engines: 2, interimsMax: 1, onWaiting: (urgency, count) => told.push([urgency, count]) })
     const [a, b] = [item("a"), item("b")]
     queue.add(a)
     queue.add(b)

@@ -32,6 +32,11 @@ function speech(positions: number, spans: readonly (readonly [number, number])[]
   })
 }
 
+/** Both at once; `loud` lasts as long as `soft`. */
+function together(loud: Int16Array, soft: Int16Array): Int16Array {
+  return loud.map((sample, at) => sample + (soft[at] ?? 0))
+}
+
 /** Token n is spelled " wN"; 9 is a full stop. */
 const textOf = (tokens: readonly number[]) => tokens.map((token) => (token === 9 ? "." : ` w${token}`)).join("")
 
@@ -155,6 +160,41 @@ describe("words", () => {
     expect(words).toMatchObject([
       { text: "w1.", startMs: 200, endMs: 400 },
       { text: "w2", startMs: 1200, endMs: 1400 },
+    ])
+  })
+
+  test("leave out the noise of their own take, though there is silence between the takes", () => {
+    // Two takes behind a gate, each with 400 ms of noise before and behind its word.
+    const takes = [
+      [30, 90],
+      [150, 210],
+    ] as const
+    const noise = speech(240, takes).map((sample) => sample / 16)
+    const samples = together(
+      speech(
+        240,
+        takes.map(([from, to]) => [from + 20, to - 20] as const),
+        0,
+      ),
+      noise,
+    )
+    const words = timed({ tokens: [1, 2], centres: [60, 180, 230], samples })
+    expect(words).toMatchObject([
+      { startMs: 50 * POSITION_MS, endMs: 70 * POSITION_MS },
+      { startMs: 170 * POSITION_MS, endMs: 190 * POSITION_MS },
+    ])
+  })
+
+  test("are not lengthened by a click in the pause", () => {
+    const spans = [
+      [10, 20],
+      [35, 37],
+      [60, 70],
+    ] as const
+    const words = timed({ tokens: [1, 2], centres: [15, 65, 75], samples: speech(80, spans) })
+    expect(words).toMatchObject([
+      { startMs: 200, endMs: 400 },
+      { startMs: 1200, endMs: 1400 },
     ])
   })
 

@@ -1,0 +1,189 @@
+/**
+ * The wire of Vosk's WebSocket server: each audio message is answered by exactly one JSON text, the words of the utterance so far or
+ * those of one that has ended, because its clients send and read in turns. Knows no engine and no clock.
+ */
+import { z } from "zod"
+import { type AudioReader, createAudioReader, SAMPLE_RATES_HZ } from "../audio/input.ts"
+import type { FinalEvent, SpeechEvent } from "../speech/events.ts"
+import { joinTexts, type Word } from "../speech/transcript.ts"
+import { audioFormatOf, type Config, DEFAULT_CONFIG, streamOptionsOf, withWishes } from "./config.ts"
+import { CONTROL_CHARACTERS_MAX } from "./controls.ts"
+import type { Command, Dialect } from "./dialect.ts"
+import type { SocketDoor } from "./door.ts"
+import { OWN_MESSAGE_MAX } from "./own-door.ts"
+import { accept, readStream } from "./reading.ts"
+
+/** What Vosk takes where nobody says it. */
+const SAMPLE_RATE_HZ = 8_000
+
+/** Unsupported data: what a client gets that wishes for a sample rate that we cannot read. */
+const UNSUPPORTED = 1003
+
+const Message = z.looseObject({
+  config: z
+    .looseObject({
+      sample_rate: z.coerce.number().optional(),
+      words: z.boolean().optional(),
+      max_alternatives: z.coerce.number().optional(),
+      phrase_list: z.array(z.string()).optional(),
+    })
+    .optional(),
+  /** Whatever it is. */
+  eof: z.unknown().optional(),
+  reset: z.unknown().optional(),
+})
+
+/** An utterance that has ended. */
+interface Ended {
+  readonly text: string
+  readonly words: readonly Word[]
+  readonly confidence: number | null
+}
+
+const NOTHING: Ended = { text: "", words: [], confidence: null }
+
+export const voskDoor: SocketDoor = {
+  name: "vosk",
+  paths: ["/vosk"],
+  messageMax: OWN_MESSAGE_MAX,
+  open({ query }, { language }) {
+    const config = withWishes({ ...DEFAULT_CONFIG, language, sample_rate: SAMPLE_RATE_HZ, interim: true, words: true }, fromQuery(query))
+    if (!config.ok) return { ok: false, refusal: line(400, config.fault) }
+    return { ok: true, label: "vosk", dialect: () => createVosk(config.config), paced: false }
+  },
+  refuse: ({ status, message }) => line(status, message),
+}
+
+/** Vosk has one model for one language; ours is told which by the address. */
+function fromQuery(query: URLSearchParams): Readonly<Record<string, unknown>> {
+  return { language: query.get("language") ?? undefined, sample_rate: query.get("sample_rate") ?? undefined }
+}
+
+export function createVosk(initial: Config): Dialect {
+  let config = initial
+  let words = true
+  let alternatives = false
+  let reader: AudioReader | undefined
+  let partial = ""
+  /** Finals of the utterance whose terminator is still to come. */
+  let segments: FinalEvent[] = []
+  /** Utterances that no answer has told yet. */
+  let ended: Ended[] = []
+  /** What is owed behind a reset that the engine has not answered: the answers to so many audio messages, for each reset. */
+  const resets: { audioMessages: number }[] = []
+
+  function told(utterance: Ended): string {
+    const result = words && utterance.words.length > 0 ? { result: utterance.words.map(wordFields) } : {}
+    if (!alternatives) return JSON.stringify({ ...result, text: utterance.text })
+    return JSON.stringify({ alternatives: [{ confidence: utterance.confidence ?? 1, ...result, text: utterance.text }] })
+  }
+
+  /** One answer: an utterance that ended, or what is being said. */
+  function answer(): string {
+    const next = ended.shift()
+    return next ? told(next) : JSON.stringify({ partial })
+  }
+
+  /** All that ended, in one answer. */
+  function rest(): string {
+    const all = ended
+    ended = []
+    const [first = NOTHING, ...others] = all
+    const text = joinTexts(all.map(({ text }) => text))
+    return told(others.length === 0 ? first : { text, words: all.flatMap(({ words }) => words), confidence: null })
+  }
+
+  function configure(wished: NonNullable<z.output<typeof Message>["config"]>): readonly Command[] {
+    words = wished.words ?? words
+    alternatives = (wished.max_alternatives ?? (alternatives ? 1 : 0)) > 0
+    // The audio that came is read already.
+    if (reader) return []
+    const { sample_rate, phrase_list } = wished
+    const result = withWishes(config, { sample_rate, prompt: phrase_list?.join(", ") })
+    if (result.ok) config = result.config
+    const reason = `sample_rate must be one of ${SAMPLE_RATES_HZ.join(", ")}, phrase_list short`
+    return result.ok ? [] : [{ type: "fail", code: UNSUPPORTED, reason }]
+  }
+
+  function* answered(commands: Iterable<Command>): Generator<Command> {
+    yield* commands
+    const reset = resets.at(-1)
+    if (reset) reset.audioMessages++
+    else yield { type: "say", text: answer() }
+  }
+
+  function end(utterance: Ended): void {
+    if (utterance.text !== "") ended.push(utterance)
+    segments = []
+    partial = ""
+  }
+
+  /** What is owed up to the next reset. */
+  function afterReset(): readonly string[] {
+    const reset = resets.shift()
+    return reset ? [rest(), ...Array.from({ length: reset.audioMessages }, answer)] : []
+  }
+
+  return {
+    get stream() {
+      return streamOptionsOf(config)
+    },
+    greet: () => [],
+    readBytes(bytes) {
+      const format = audioFormatOf(config)
+      reader ??= createAudioReader(format)
+      const commands = readStream(reader, bytes, format)
+      return Array.isArray(commands) ? [...answered(commands)] : answered({ [Symbol.iterator]: () => commands as Iterator<Command> })
+    },
+    readText(text) {
+      const message = text.length > CONTROL_CHARACTERS_MAX ? undefined : parsed(text)
+      if (!message) return []
+      if (message.eof !== undefined) return [...(reader ? accept(reader.end()) : []), { type: "finish" }]
+      if (message.reset !== undefined) {
+        resets.push({ audioMessages: 0 })
+        return [{ type: "commit" }]
+      }
+      return message.config ? configure(message.config) : []
+    },
+    write(event: SpeechEvent) {
+      if (event.type === "partial") partial = event.text
+      if (event.type !== "final" && event.type !== "failed") return []
+      if (event.type === "final") segments.push(event)
+      if (event.type === "final" && !event.end) return []
+      // A failure takes no words back that were final already.
+      end(together(segments))
+      return event.cause === "commit" ? afterReset() : []
+    },
+    finished: () => [...resets.splice(0).flatMap(({ audioMessages }) => Array.from({ length: audioMessages }, answer)), rest()],
+    fail: () => [],
+    close() {
+      reader?.close()
+      reader = undefined
+    },
+  }
+}
+
+function together(segments: readonly FinalEvent[]): Ended {
+  const [last] = segments.slice(-1)
+  return {
+    text: joinTexts(segments.map(({ text }) => text)),
+    words: segments.flatMap(({ words }) => words ?? []),
+    confidence: last?.confidence ?? null,
+  }
+}
+
+function wordFields({ text, startMs, endMs, confidence }: Word) {
+  return { conf: confidence ?? 1, end: endMs / 1000, start: startMs / 1000, word: text }
+}
+
+function parsed(text: string): z.output<typeof Message> | undefined {
+  try {
+    return Message.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined
+  }
+}
+
+function line(status: number, text: string): Response {
+  return new Response(`${text}\n`, { status, headers: { "content-type": "text/plain; charset=utf-8" } })
+}

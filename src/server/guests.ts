@@ -1,0 +1,65 @@
+/**
+ * A client that was let in, whatever carries it: its session, what is counted of it, and the two lines of the log that every client has.
+ * Knows no socket.
+ */
+import type { Clock } from "../clock.ts"
+import type { Opening } from "../dialects/door.ts"
+import type { Engine } from "../engines/engine.ts"
+import type { Log } from "../log.ts"
+import { audioSeconds, sessionsOpen } from "../metrics.ts"
+import { createSession, type Session, type Transport } from "./session.ts"
+
+export interface GuestOptions {
+  /** Of the request, and so of the session. */
+  readonly id: string
+  /** When it came, ms since 1970. */
+  readonly unixMs: number
+  readonly opening: Opening & { readonly ok: true }
+  readonly address: string
+  readonly engine: Engine
+  /** Of openings that are paced. */
+  readonly minReplyMs: number
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export interface Guest {
+  readonly session: Session
+  /** As Session.receive. Its audio is counted while it comes: a session may last for hours, and who watches wants to see it. */
+  receive: Session["receive"]
+  /** To be called once, when the connection is over: ends the session. */
+  leave(code: number, reason: string): void
+}
+
+/** Its session is still to greet. */
+export function welcome({ opening, address, minReplyMs, ...options }: GuestOptions): Guest {
+  const { id, clock, log } = options
+  const mode = opening.label
+  const session = createSession({ ...options, dialect: opening.dialect(), minReplyMs: opening.paced ? minReplyMs : 0 })
+  const openedAtMs = clock.now()
+  let audioSecondsCounted = 0
+
+  function countAudio() {
+    const { audioSeconds: all } = session.counts
+    audioSeconds.inc({ mode }, all - audioSecondsCounted)
+    audioSecondsCounted = all
+  }
+
+  sessionsOpen.inc({ mode })
+  log.info("connected", { session: id, mode, ...opening.facts, address })
+  return {
+    session,
+    receive(message) {
+      session.receive(message)
+      countAudio()
+    },
+    leave(code, reason) {
+      session.close()
+      countAudio()
+      const { counts } = session
+      sessionsOpen.dec({ mode })
+      log.info("disconnected", { session: id, code, reason, durationMs: Math.round(clock.now() - openedAtMs), ...counts })
+    },
+  }
+}

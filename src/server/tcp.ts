@@ -1,0 +1,157 @@
+/**
+ * A port of its own for a dialect that is no HTTP: connections as Bun has them, and a session behind each. Knows limits of the wire, not
+ * what is said on it.
+ */
+import { randomUUID } from "node:crypto"
+import { type Clock, realClock } from "../clock.ts"
+import type { Defaults, Refusal, TcpDoor } from "../dialects/door.ts"
+import type { Engine } from "../engines/engine.ts"
+import type { Log } from "../log.ts"
+import { refusals } from "../metrics.ts"
+import { drainAll } from "./drain.ts"
+import { type Guest, welcome } from "./guests.ts"
+import { UNSENT_BYTES_MAX } from "./sockets.ts"
+
+export interface TcpOptions {
+  readonly hostname: string
+  /** 0 takes a free one. */
+  readonly port: number
+  readonly door: TcpDoor
+  readonly defaults: Defaults
+  readonly engine: Engine
+  /** Why nobody more is let in; undefined if somebody is. */
+  readonly whyNot: () => Refusal | undefined
+  readonly clock?: Clock
+  /** Ms since 1970. */
+  readonly unixNow: () => number
+  readonly log: Log
+}
+
+export interface TcpConnections {
+  readonly port: number
+  readonly count: number
+  /** As RunningServer.drain, of these connections. */
+  drain(deadlineMs: number): Promise<void>
+  /** Cuts everything off at once. Idempotent. */
+  stop(): void
+}
+
+/** Codes of the log for what TCP has none of: as WebSockets have them. */
+const LEFT = 1000
+const CUT = 1006
+
+interface Client extends Guest {
+  /** What the system did not take yet. */
+  unsent: Uint8Array
+  /** Nothing is taken in any more; the connection ends when all is sent. */
+  ending: { readonly code: number; readonly reason: string } | null
+  readonly whenSent: (() => void)[]
+}
+
+type Socket = Bun.Socket<Client | undefined>
+
+/** Throws what the system says if it cannot listen. */
+export function listenTcp(options: TcpOptions): TcpConnections {
+  const { door, defaults, engine, whyNot, clock = realClock, unixNow, log } = options
+  const clients = new Map<Socket, Client>()
+
+  function open(socket: Socket) {
+    const refusal = whyNot()
+    if (refusal) {
+      refusals.inc({ reason: refusal.reason })
+      log.info("refused", { reason: refusal.reason, address: socket.remoteAddress })
+      socket.end(door.refuse(refusal))
+      return
+    }
+    const guest = welcome({
+      id: randomUUID(),
+      unixMs: unixNow(),
+      opening: door.open(defaults),
+      address: socket.remoteAddress,
+      engine,
+      minReplyMs: 0,
+      transport: {
+        sendText: (text) => send(socket, Buffer.from(text)),
+        pause: () => void socket.pause(),
+        resume: () => void socket.resume(),
+        close: (code, reason) => end(socket, code, reason),
+      },
+      clock,
+      log,
+    })
+    const client: Client = { ...guest, unsent: new Uint8Array(), ending: null, whenSent: [] }
+    socket.data = client
+    clients.set(socket, client)
+    client.session.greet()
+  }
+
+  function send(socket: Socket, bytes: Uint8Array) {
+    const client = clients.get(socket)
+    if (!client) return
+    if (client.unsent.length + bytes.length > UNSENT_BYTES_MAX) return cut(socket, "client does not read")
+    client.unsent = Buffer.concat([client.unsent, bytes])
+    flush(socket, client)
+  }
+
+  function flush(socket: Socket, client: Client) {
+    const { unsent } = client
+    if (unsent.length > 0) client.unsent = unsent.subarray(Math.max(0, socket.write(unsent)))
+    if (client.unsent.length > 0) return
+    for (const resolve of client.whenSent.splice(0)) resolve()
+    if (client.ending) socket.end()
+  }
+
+  function end(socket: Socket, code: number, reason: string) {
+    const client = clients.get(socket)
+    if (!client || client.ending) return
+    client.ending = { code, reason }
+    flush(socket, client)
+  }
+
+  function cut(socket: Socket, reason: string) {
+    const client = clients.get(socket)
+    if (client) client.ending = { code: CUT, reason }
+    socket.terminate()
+  }
+
+  function closed(socket: Socket) {
+    const client = clients.get(socket)
+    if (!client) return
+    clients.delete(socket)
+    for (const resolve of client.whenSent.splice(0)) resolve()
+    const { code, reason } = client.ending ?? { code: LEFT, reason: "" }
+    client.leave(code, reason)
+  }
+
+  const listener = Bun.listen<Client | undefined>({
+    hostname: options.hostname,
+    port: options.port,
+    socket: {
+      open,
+      data: (socket, bytes) => socket.data?.receive(bytes),
+      drain: (socket) => socket.data && flush(socket, socket.data),
+      close: closed,
+      error: (socket, thrown) => socket.data?.session.broke(thrown),
+    },
+  })
+
+  function leaving([socket, client]: readonly [Socket, Client]) {
+    return {
+      async finish() {
+        await client.session.finish()
+        if (clients.has(socket) && client.unsent.length > 0) await new Promise<void>((resolve) => client.whenSent.push(resolve))
+      },
+      releaseReplies: client.session.releaseReplies,
+      close: (code: number, reason: string) => end(socket, code, reason),
+    }
+  }
+
+  return {
+    port: listener.port,
+    get count() {
+      return clients.size
+    },
+    drain: (deadlineMs) => drainAll([...clients].map(leaving), { deadlineMs, clock }),
+    stop: () => listener.stop(true),
+  }
+}
