@@ -1,8 +1,10 @@
 /**
  * Whole answers in the five formats of OpenAI. Pure: what was heard in, a response out. Seconds on this wire, ms inside.
  */
+import type { z } from "zod"
 import { languageName } from "../../speech/language-names.ts"
 import type { Segment } from "../../speech/transcript.ts"
+import type { Transcript, TranscriptSegment, TranscriptWord, VerboseTranscript } from "./messages.ts"
 import type { Format, Task, Wishes } from "./request.ts"
 
 /** All of a recording. */
@@ -16,9 +18,9 @@ export interface Heard {
 
 export function bodyOf(heard: Heard, task: Task, { format, words, segments, language }: Wishes): Response {
   const { text } = heard
-  const usage = { type: "duration", seconds: Math.ceil(heard.durationMs / 1000) }
+  const usage = { type: "duration", seconds: Math.ceil(heard.durationMs / 1000) } as const
   const bodies: Record<Format, () => Response> = {
-    json: () => Response.json({ text, usage }),
+    json: () => Response.json({ text, usage } satisfies z.output<typeof Transcript>),
     verbose_json: () =>
       Response.json({
         task,
@@ -28,7 +30,7 @@ export function bodyOf(heard: Heard, task: Task, { format, words, segments, lang
         ...(segments && { segments: heard.segments.map(segmentBody) }),
         ...(words && { words: heard.segments.flatMap(wordBodies) }),
         usage,
-      }),
+      } satisfies z.output<typeof VerboseTranscript>),
     text: () => plain(`${text}\n`),
     srt: () => plain(cues(heard.segments, ",", (number, times, line) => `${number}\n${times}\n${line}\n\n`)),
     vtt: () => plain(`WEBVTT\n\n${cues(heard.segments, ".", (_, times, line) => `${times}\n${escaped(line)}\n\n`)}`),
@@ -37,7 +39,7 @@ export function bodyOf(heard: Heard, task: Task, { format, words, segments, lang
 }
 
 /** Typed clients fail where a number is missing: one that the engine does not tell is 0. */
-function segmentBody(segment: Segment, id: number) {
+function segmentBody(segment: Segment, id: number): z.output<typeof TranscriptSegment> {
   return {
     id,
     // In frames of Whisper's spectrogram.
@@ -45,7 +47,7 @@ function segmentBody(segment: Segment, id: number) {
     start: seconds(segment.startMs),
     end: seconds(segment.endMs),
     text: ` ${segment.text.trim()}`,
-    tokens: segment.tokens,
+    tokens: [...segment.tokens],
     temperature: segment.temperature ?? 0,
     avg_logprob: segment.avgLogprob ?? 0,
     compression_ratio: segment.compressionRatio ?? 0,
@@ -53,7 +55,7 @@ function segmentBody(segment: Segment, id: number) {
   }
 }
 
-function wordBodies({ words }: Segment) {
+function wordBodies({ words }: Segment): z.output<typeof TranscriptWord>[] {
   return (words ?? []).map(({ text, startMs, endMs }) => ({ word: text, start: seconds(startMs), end: seconds(endMs) }))
 }
 
