@@ -2,8 +2,10 @@
  * Deepgram's answer to a recording: what was heard of each channel, its words, and where wished its utterances and paragraphs.
  * Pure. Where the engine tells no words, its segments stand for them.
  */
+import type { z } from "zod"
 import { joinTexts, type Segment, type Word } from "../../speech/transcript.ts"
 import { metadataBody, rounded, seconds, type Told, wordBody } from "./bodies.ts"
+import type { ListenAnswer, ListenParagraphs } from "./shapes.ts"
 import type { RecordedWishes } from "./wishes.ts"
 
 /** All of one channel. */
@@ -23,7 +25,7 @@ const SENTENCE_END = /[.?!。？！…]["'”’)\]]*$/u
 
 type Wishes = Pick<RecordedWishes, "language" | "paragraphs" | "utterances" | "splitSeconds">
 
-export function answerBody(channels: readonly HeardChannel[], wishes: Wishes, told: Told) {
+export function answerBody(channels: readonly HeardChannel[], wishes: Wishes, told: Told): z.output<typeof ListenAnswer> {
   return {
     metadata: metadataBody(told),
     results: {
@@ -81,7 +83,7 @@ function utterancesOf(channels: readonly HeardChannel[], { splitSeconds }: Wishe
     .sort((a, b) => a.start - b.start)
 }
 
-function paragraphsOf(pieces: readonly Piece[]) {
+function paragraphsOf(pieces: readonly Piece[]): z.output<typeof ListenParagraphs> {
   const sentences = grouped(pieces, (before) => SENTENCE_END.test(before.text))
   let inParagraph = 0
   const paragraphs = grouped(sentences, (before, after) => {
