@@ -2,36 +2,19 @@
  * The wire of Vosk's WebSocket server: each audio message is answered by exactly one JSON text, the words of the utterance so far or
  * those of one that has ended, because its clients send and read in turns. Knows no engine and no clock.
  */
-import { z } from "zod"
+import type { z } from "zod"
 import { type AudioReader, createAudioReader, SAMPLE_RATES_HZ } from "../audio/input.ts"
 import type { FinalEvent, SpeechEvent } from "../speech/events.ts"
 import { joinTexts, type Word } from "../speech/transcript.ts"
 import { audioFormatOf, type Config, DEFAULT_CONFIG, streamOptionsOf, withWishes } from "./config.ts"
-import { CONTROL_CHARACTERS_MAX } from "./controls.ts"
 import type { Command, Dialect } from "./dialect.ts"
 import type { SocketDoor } from "./door.ts"
 import { OWN_MESSAGE_MAX } from "./own-door.ts"
 import { accept, readStream } from "./reading.ts"
-
-/** What Vosk takes where nobody says it. */
-const SAMPLE_RATE_HZ = 8_000
+import { readMessage, SAMPLE_RATE_HZ, type VoskAnswer, type VoskMessage, type VoskWord } from "./vosk-messages.ts"
 
 /** Unsupported data: what a client gets that wishes for a sample rate that we cannot read. */
 const UNSUPPORTED = 1003
-
-const Message = z.looseObject({
-  config: z
-    .looseObject({
-      sample_rate: z.coerce.number().optional(),
-      words: z.boolean().optional(),
-      max_alternatives: z.coerce.number().optional(),
-      phrase_list: z.array(z.string()).optional(),
-    })
-    .optional(),
-  /** Whatever it is. */
-  eof: z.unknown().optional(),
-  reset: z.unknown().optional(),
-})
 
 /** An utterance that has ended. */
 interface Ended {
@@ -74,14 +57,14 @@ export function createVosk(initial: Config): Dialect {
 
   function told(utterance: Ended): string {
     const result = words && utterance.words.length > 0 ? { result: utterance.words.map(wordFields) } : {}
-    if (!alternatives) return JSON.stringify({ ...result, text: utterance.text })
-    return JSON.stringify({ alternatives: [{ confidence: utterance.confidence ?? 1, ...result, text: utterance.text }] })
+    if (!alternatives) return written({ ...result, text: utterance.text })
+    return written({ alternatives: [{ confidence: utterance.confidence ?? 1, ...result, text: utterance.text }] })
   }
 
   /** One answer: an utterance that ended, or what is being said. */
   function answer(): string {
     const next = ended.shift()
-    return next ? told(next) : JSON.stringify({ partial })
+    return next ? told(next) : written({ partial })
   }
 
   /** All that ended, in one answer. */
@@ -93,7 +76,7 @@ export function createVosk(initial: Config): Dialect {
     return told(others.length === 0 ? first : { text, words: all.flatMap(({ words }) => words), confidence: null })
   }
 
-  function configure(wished: NonNullable<z.output<typeof Message>["config"]>): readonly Command[] {
+  function configure(wished: NonNullable<VoskMessage["config"]>): readonly Command[] {
     words = wished.words ?? words
     alternatives = (wished.max_alternatives ?? (alternatives ? 1 : 0)) > 0
     // The audio that came is read already.
@@ -136,7 +119,7 @@ export function createVosk(initial: Config): Dialect {
       return Array.isArray(commands) ? [...answered(commands)] : answered({ [Symbol.iterator]: () => commands as Iterator<Command> })
     },
     readText(text) {
-      const message = text.length > CONTROL_CHARACTERS_MAX ? undefined : parsed(text)
+      const message = readMessage(text)
       if (!message) return []
       if (message.eof !== undefined) return [...(reader ? accept(reader.end()) : []), { type: "finish" }]
       if (message.reset !== undefined) {
@@ -172,16 +155,12 @@ function together(segments: readonly FinalEvent[]): Ended {
   }
 }
 
-function wordFields({ text, startMs, endMs, confidence }: Word) {
-  return { conf: confidence ?? 1, end: endMs / 1000, start: startMs / 1000, word: text }
+function written(answer: VoskAnswer): string {
+  return JSON.stringify(answer)
 }
 
-function parsed(text: string): z.output<typeof Message> | undefined {
-  try {
-    return Message.safeParse(JSON.parse(text)).data
-  } catch {
-    return undefined
-  }
+function wordFields({ text, startMs, endMs, confidence }: Word): z.output<typeof VoskWord> {
+  return { conf: confidence ?? 1, end: endMs / 1000, start: startMs / 1000, word: text }
 }
 
 function line(status: number, text: string): Response {
