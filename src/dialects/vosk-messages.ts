@@ -31,8 +31,8 @@ export type VoskMessage = z.output<typeof Message>
 /** Each message for itself. */
 export const VOSK_MESSAGES = {
   config: Message.pick({ config: true }).required().describe("how the audio is to be heard"),
-  eof: Message.pick({ eof: true }).describe("no more audio will come"),
-  reset: Message.pick({ reset: true }).describe("ends the utterance now"),
+  eof: Message.pick({ eof: true }).required().describe("no more audio will come"),
+  reset: Message.pick({ reset: true }).required().describe("ends the utterance now"),
 }
 
 export const VoskWord = z.object({

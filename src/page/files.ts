@@ -31,8 +31,14 @@ const HEADERS = {
 
 const SAMPLE_PATH = "/page/sample.wav"
 
-/** Paths below it are the page's alone. */
-export const PAGE_FOLDER = "/page/"
+/** Beside the front, which others ask for too. */
+const PAGES = ["/status", "/docs", "/openapi.json", "/asyncapi.json"]
+const FOLDER = "/page/"
+
+/** Whether nobody but the page has anything there. */
+export function isOfPage(path: string): boolean {
+  return PAGES.includes(path) || path.startsWith(FOLDER)
+}
 
 let made: Promise<ReadonlyMap<string, PageFile>> | undefined
 

@@ -9,7 +9,7 @@ import type { Mode } from "../dialects/query.ts"
 import { wyomingDoor } from "../dialects/wyoming/wyoming.ts"
 import type { Engine, Language } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
-import { PAGE_FOLDER, pageFile, wantsPage } from "../page/files.ts"
+import { isOfPage, pageFile, wantsPage } from "../page/files.ts"
 import { createCalls } from "./calls.ts"
 import { type Answer, createDoors, isReading } from "./doors.ts"
 import { collectProcessMetrics, metricsPage, watchReadiness } from "./health.ts"
@@ -68,7 +68,7 @@ export interface RunningServer {
 const RETRY_AFTER_SECONDS = 1
 
 const FRONT =
-  "xrx-stt: speech to text over a WebSocket at /api/v1/ws; also /healthz, /readyz, /metrics; in a browser, the page to try it and /status"
+  "xrx-stt: speech to text over a WebSocket at /api/v1/ws; also /healthz, /readyz, /metrics; in a browser, the page to try it, /status and /docs"
 
 /** How often a server that leaves looks whether its last answers are out. */
 const PENDING_LOOK_MS = 10
@@ -123,7 +123,7 @@ export function startServer(options: ServerOptions): RunningServer {
 
   /** For a browser. */
   function lookOf(path: string) {
-    if (path !== "/status" && !path.startsWith(PAGE_FOLDER)) return undefined
+    if (!isOfPage(path)) return undefined
     return async () => (await pageFile(path)) ?? line(404, "nothing here")
   }
 

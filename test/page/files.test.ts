@@ -17,9 +17,10 @@ describe("the files of the page", () => {
 
   test("everything that the pages name is there, from this server, and nothing is inline", async () => {
     const { server } = serve()
-    for (const path of ["/", "/status"]) {
+    for (const path of ["/", "/status", "/docs"]) {
       const html = await (await fetch(new URL(path, server.url), { headers: BROWSER })).text()
-      expect(html).not.toMatch(/<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|https?:\/\//)
+      // What is shown to copy is only text.
+      expect(html.replace(/<pre[^]*?<\/pre>/g, "")).not.toMatch(/<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|https?:\/\//)
       const named = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, found = ""]) => found)
       expect(named).toContain("/page/page.css")
       for (const file of named) expect((await fetch(new URL(file, server.url), { headers: BROWSER })).status, file).toBe(200)
@@ -28,7 +29,16 @@ describe("the files of the page", () => {
 
   test("forbids any code but its own, and to be framed", async () => {
     const { server } = serve()
-    for (const path of ["/", "/status", "/page/talk.js", "/page/microphone.js", "/page/sample.wav"]) {
+    for (const path of [
+      "/",
+      "/status",
+      "/docs",
+      "/openapi.json",
+      "/asyncapi.json",
+      "/page/talk.js",
+      "/page/microphone.js",
+      "/page/sample.wav",
+    ]) {
       const { headers } = await fetch(new URL(path, server.url), { headers: BROWSER })
       const policy = headers.get("content-security-policy")
       expect(policy, path).toContain("default-src 'none'")
