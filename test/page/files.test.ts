@@ -20,7 +20,7 @@ describe("the files of the page", () => {
     for (const path of ["/", "/status", "/docs"]) {
       const html = await (await fetch(new URL(path, server.url), { headers: BROWSER })).text()
       // What is shown to copy is only text.
-      expect(html.replace(/<pre[^]*?<\/pre>/g, "")).not.toMatch(/<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|https?:\/\//)
+      expect(html.replace(/<pre[\s\S]*?<\/pre>/g, "")).not.toMatch(/<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|https?:\/\//)
       const named = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, found = ""]) => found)
       expect(named).toContain("/page/page.css")
       for (const file of named) expect((await fetch(new URL(file, server.url), { headers: BROWSER })).status, file).toBe(200)
