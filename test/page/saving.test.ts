@@ -4,7 +4,7 @@ import type { Utterance, Word } from "../../src/page/flow/talk.ts"
 
 function utterance(text: string, startMs: number, endMs: number, words: readonly Word[] = []): Utterance {
   const segments = [{ text, settled: true, stable: text.length, startMs, endMs, words }]
-  return { id: text, status: "done", startMs, endMs, segments, language: "en", latencyMs: 600, failure: null }
+  return { id: text, status: "done", startMs, endMs, segments, language: "en", latencyMs: 600.4, failure: null }
 }
 
 const model = "base"

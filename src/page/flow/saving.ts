@@ -51,7 +51,14 @@ export function shortTime(ms: number): string {
 function plain(utterance: Utterance) {
   const { startMs, endMs, language, latencyMs, segments } = utterance
   const words = segments.flatMap((segment) => segment.words)
-  return { text: textOf(utterance), start_ms: startMs, end_ms: endMs, language, latency_ms: latencyMs, words: words.map(plainWord) }
+  return {
+    text: textOf(utterance),
+    start_ms: startMs,
+    end_ms: endMs,
+    language,
+    latency_ms: latencyMs === null ? null : Math.round(latencyMs),
+    words: words.map(plainWord),
+  }
 }
 
 function plainWord({ text, startMs, endMs, confidence }: { text: string; startMs: number; endMs: number; confidence: number | null }) {
