@@ -18,7 +18,7 @@ const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
   server: ["dialects", "speech", "audio", "engines/engine.ts", "page/files.ts"],
   binary: ["engines/engine.ts"],
   commands: ["server", "engines", "speech", "audio", "binary", "commands"],
-  page: [],
+  page: ["speech/captions.ts"],
 }
 /** Only the composition knows the settings, and which engines there are. */
 const ONLY_COMPOSITION = ["settings.ts", "engines/index.ts"]

@@ -106,7 +106,6 @@ describeInBrowser("the page in Chromium", () => {
     const { page } = tab
     await page.goto(url.href)
     await page.waitForSelector("#engine:not(:text-is('not told yet'))")
-    expect(await page.textContent("#engine")).toBe("whisper, base")
     expect(await faults(page)).toEqual([])
     await page.click("#speak")
     await page.waitForSelector("#settled li:nth-child(2)", { timeout: 30_000 })
@@ -118,6 +117,7 @@ describeInBrowser("the page in Chromium", () => {
     await page.waitForSelector("#settled li:nth-child(3)", { timeout: 30_000 })
     await page.click("#speak")
     await page.waitForSelector("#status:text-is('Done.')")
+    expect(await page.textContent("#engine")).toBe("whisper, base")
     expect(await page.locator("#timeline button").count()).toBe(3)
     const places = await page.locator("#timeline button").evaluateAll((all) => all.map((one) => one.getBoundingClientRect().left))
     expect(places.toSorted((a, b) => a - b)).toEqual(places)
@@ -189,7 +189,7 @@ describeInBrowser("the page in Chromium", () => {
       return Object.fromEntries(new URL(asked.at(-1) ?? "").searchParams)
     }
     expect(await once()).toEqual({ mode: "events", sample_rate: "16000", words: "1", interim: "1", vad: "server", silence_ms: "500" })
-    expect(await page.textContent("#default-language")).toBe("the server's default: English")
+    expect(await page.textContent("#default-language")).toBe("English (the default)")
     await page.selectOption("#language", "es")
     await page.selectOption("#mode", "finals")
     await page.selectOption("#silence", "1500")

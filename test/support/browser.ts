@@ -9,7 +9,8 @@ import { join } from "node:path"
 import { type BrowserContextOptions, chromium, type Page } from "playwright-core"
 import { words } from "./clips.ts"
 
-const CHROMIUM = Bun.which("chromium") ?? Bun.which("chromium-browser") ?? Bun.which("google-chrome")
+/** Null where there is none. */
+export const CHROMIUM = Bun.which("chromium") ?? Bun.which("chromium-browser") ?? Bun.which("google-chrome")
 
 /** A describe that is skipped where there is no browser, and says what to install. */
 export const describeInBrowser =

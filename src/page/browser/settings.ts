@@ -24,12 +24,15 @@ export function fillLanguages() {
 
 /** `language`: what a socket got that named none. */
 export function showDefaultLanguage(language: string) {
-  const name = language === "auto" ? "detect it" : (names.of(language) ?? language)
-  byId("default-language", HTMLOptionElement).textContent = `the server's default: ${name}`
+  const name = language === "auto" ? "detected" : (names.of(language) ?? language)
+  byId("default-language", HTMLOptionElement).textContent = `${name} (the default)`
 }
 
-export function showEngine(name: string) {
-  byId("engine", HTMLElement).textContent = name
+export function showEngine({ id, owner }: { readonly id: string; readonly owner?: string }) {
+  const place = byId("engine", HTMLElement)
+  if (owner !== undefined) place.textContent = `${owner}, ${id}`
+  // A connection tells less.
+  else if (!place.textContent.endsWith(`, ${id}`)) place.textContent = id
 }
 
 export function settings(): PageSettings {

@@ -113,7 +113,7 @@ function begin() {
     onEvent(event) {
       change({ type: "event", event, nowMs: nowMs() })
       if (event.type === "ready") {
-        showEngine(event.model)
+        showEngine({ id: event.model })
         if (query.language === undefined) showDefaultLanguage(event.config.language)
       }
       if (event.type === "error") complain(`The server says: ${event.message}`)
@@ -268,7 +268,7 @@ onFile((file) => void openFile(file))
 addEventListener("online", () => line?.retry())
 for (const place of document.querySelectorAll(".origin")) place.textContent = location.origin
 void ownModel().then(
-  (model) => model && showEngine(`${model.owner}, ${model.id}`),
+  (model) => model && showEngine(model),
   // It is told when the first connection is made.
   () => {},
 )
