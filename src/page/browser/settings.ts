@@ -25,7 +25,7 @@ export function fillLanguages() {
 /** `language`: what a socket got that named none. */
 export function showDefaultLanguage(language: string) {
   const name = language === "auto" ? "detected" : (names.of(language) ?? language)
-  byId("default-language", HTMLOptionElement).textContent = `${name} (the default)`
+  byId("default-language", HTMLOptionElement).textContent = `${name} (default)`
 }
 
 export function showEngine({ id, owner }: { readonly id: string; readonly owner?: string }) {

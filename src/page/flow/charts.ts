@@ -41,7 +41,7 @@ export const CHARTS: readonly Chart[] = [
   perMinute("Utterances in a minute, by outcome", "xrx_stt_utterances_total", "outcome"),
   gauge("Utterances waiting for an engine", "xrx_stt_queue_waiting", 4),
   gauge("Requests in work", "xrx_stt_requests_open", 4),
-  perMinute("Grey words asked for in a minute, by outcome", "xrx_stt_interims_total", "outcome"),
+  perMinute("Grey words in a minute, by outcome", "xrx_stt_interims_total", "outcome"),
   perMinute("Refusals in a minute, by reason", "xrx_stt_refusals_total", "reason"),
   perMinute("Engine restarts in a minute, by cause", "xrx_stt_engine_restarts_total", "cause"),
   perMinute("Failures of upstreams in a minute, by engine", "xrx_stt_upstream_errors_total", "engine", "hidden"),
