@@ -18,6 +18,8 @@ export const describeInBrowser =
     ? (title: string, tests: () => void) => describe.skip(`${title} (needs Chromium: apt-get install -y chromium)`, tests)
     : describe
 
+const CLOSE_MS_MAX = 15_000
+
 export interface Tab {
   readonly page: Page
   /** Errors and warnings of the console, and exceptions. */
@@ -52,6 +54,7 @@ export async function openTab(url: URL, { microphone, loop = false, otherName, c
       ...(microphone === undefined ? [] : [`--use-file-for-fake-audio-capture=${microphone}${loop ? "" : "%noloop"}`]),
       ...(otherName === undefined ? [] : [`--host-resolver-rules=MAP ${otherName} 127.0.0.1`]),
     ],
+    timeout: 60_000,
     acceptDownloads: true,
     permissions: ["microphone", "clipboard-read", "clipboard-write"],
     ...options,
@@ -74,7 +77,8 @@ export async function openTab(url: URL, { microphone, loop = false, otherName, c
     complaints,
     strangers,
     async [Symbol.asyncDispose]() {
-      await context.close()
+      // A browser that does not leave must not take the next test with it.
+      await Promise.race([context.close(), Bun.sleep(CLOSE_MS_MAX)])
       await rm(folder, { recursive: true, force: true })
     },
   }

@@ -28,7 +28,7 @@ export interface Line {
   /** There is more on the tape. */
   pump(): void
   commit(): void
-  /** No more sound comes: what is owed is waited for. A second call gives up. */
+  /** No more sound is sent, though more may come: what is owed is waited for. A second call gives up. */
   finish(): void
   /** Tries at once, unless there is a connection. */
   retry(): void
@@ -46,7 +46,8 @@ export function openLine({ tape, key, ...options }: LineOptions): Line {
   let baseMs = 0
   let sentMs = 0
   let attempt = 0
-  let finishing = false
+  /** Where the sound ends; null while more comes. */
+  let endMs: number | null = null
   let over = false
   let timer: ReturnType<typeof setTimeout> | undefined
 
@@ -63,13 +64,13 @@ export function openLine({ tape, key, ...options }: LineOptions): Line {
       sentMs = baseMs
       options.onConnected(baseMs)
       pump()
-      if (finishing) say({ type: "close" })
+      if (endMs !== null) say({ type: "close" })
     }
     mine.onmessage = ({ data }: MessageEvent<string>) => {
       const event = readEvent(data)
       if (!event) return
       // A server that drains ends by itself, perhaps before it got all: that is no end of ours.
-      ended ||= event.type === "done" && finishing && event.audio_ms >= Math.floor(sentMs - baseMs)
+      ended ||= event.type === "done" && endMs !== null && event.audio_ms >= Math.floor(endMs - baseMs)
       options.onEvent(event)
     }
     mine.onclose = ({ code }) => {
@@ -90,8 +91,9 @@ export function openLine({ tape, key, ...options }: LineOptions): Line {
 
   function pump() {
     if (socket?.readyState !== WebSocket.OPEN) return
-    while (sentMs < tape.lengthMs && (finishing || socket.bufferedAmount < BUFFERED_BYTES_MAX)) {
-      const toMs = Math.min(tape.lengthMs, sentMs + MESSAGE_MS)
+    const lastMs = endMs ?? tape.lengthMs
+    while (sentMs < lastMs && (endMs !== null || socket.bufferedAmount < BUFFERED_BYTES_MAX)) {
+      const toMs = Math.min(lastMs, sentMs + MESSAGE_MS)
       socket.send(tape.between(sentMs, toMs))
       sentMs = toMs
     }
@@ -114,8 +116,8 @@ export function openLine({ tape, key, ...options }: LineOptions): Line {
     commit: () => say({ type: "commit" }),
     finish() {
       if (over) return
-      if (finishing) return end()
-      finishing = true
+      if (endMs !== null) return end()
+      endMs = tape.lengthMs
       pump()
       say({ type: "close" })
     },

@@ -30,6 +30,8 @@ export async function openMicrophone(hear: Hear): Promise<Source> {
   const awake = stayAwake()
   return {
     stop() {
+      // Pieces that are under way come too late.
+      node.port.onmessage = null
       for (const track of stream.getTracks()) track.stop()
       if (context.state !== "closed") void context.close()
       void awake.then((lock) => lock?.release())
