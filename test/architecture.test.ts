@@ -19,8 +19,8 @@ const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
   binary: ["engines/engine.ts"],
   commands: ["server", "engines", "speech", "audio", "binary", "commands"],
   docs: ["dialects"],
-  // What of it the build makes, and a server that is run from source.
-  page: ["docs/files.ts"],
+  // The build makes the page, and so does a server that is run from source.
+  page: ["docs/files.ts", "speech/captions.ts"],
 }
 /** Only the composition knows the settings, and which engines there are. */
 const ONLY_COMPOSITION = ["settings.ts", "engines/index.ts"]

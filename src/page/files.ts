@@ -23,7 +23,6 @@ const HEADERS = {
   "content-security-policy": POLICY,
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
-  "cross-origin-opener-policy": "same-origin",
   "permissions-policy": "microphone=(self), camera=(), geolocation=()",
   // Looked at anew each time: another version of the program may stand here tomorrow.
   "cache-control": "no-cache",

@@ -44,8 +44,13 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
     return { reason: "origin", status: 403, message: "this origin is not allowed" }
   }
 
+  /** Why this one gets no socket now, whatever it asks of the door. */
+  function whyNotIn(request: Request): Refusal | undefined {
+    return options.whyNoSocket() ?? whyStranger(request)
+  }
+
   function upgrade(door: SocketDoor, request: Request, asking: Asking, server: Bun.Server<Admitted>): Response | undefined {
-    const refusal = options.whyNoSocket() ?? whyStranger(request)
+    const refusal = whyNotIn(request)
     if (refusal) return refused(door, refusal, asking)
     const opening = door.open(asking, defaults)
     if (!opening.ok) {
@@ -58,11 +63,18 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
     return refused(door, { reason: "handshake", status: 400, message: "not a WebSocket handshake" }, asking)
   }
 
-  /** Somebody who does not even ask for a socket is told how, and counts as no refusal. */
-  function tellOfSocket(door: SocketDoor, { method }: Request, asking: Asking): Response {
+  /**
+   * Somebody who does not even ask for a socket is told why there is none for him, or else how to get one, and counts as no refusal:
+   * browsers hide from a page why its socket was refused, so that it asks again like this.
+   */
+  function tellOfSocket(door: SocketDoor, request: Request, asking: Asking): Response {
     const { refuse } = door
-    if (!isReading(method))
+    if (!isReading(request.method))
       return worded(refuse, { reason: "method", status: 405, message: "only GET here" }, asking, { allow: "GET, HEAD" })
+    const refusal = whyNotIn(request)
+    if (refusal) return worded(refuse, refusal, asking)
+    const opening = door.open(asking, defaults)
+    if (!opening.ok) return opening.refusal
     const message = `${asking.path} speaks WebSocket only`
     return worded(refuse, { reason: "handshake", status: 426, message }, asking, { upgrade: "websocket", connection: "Upgrade" })
   }

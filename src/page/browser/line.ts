@@ -2,21 +2,23 @@
  * The connection: sends what is on the tape, tells what comes back, and begins again at the first unanswered sound when it
  * breaks. The tape is its queue. Knows no words and no document.
  */
-import { type Reason, reasonOf, reasonOfClose, reasonOfProbe, waitMs } from "../flow/reasons.ts"
+import { type Answer, type Reason, reasonOf, reasonOfClose, reasonOfProbe, waitMs } from "../flow/reasons.ts"
 import { RATE_HZ } from "../flow/resampling.ts"
 import type { Tape } from "../flow/tape.ts"
 import { readEvent, type WireEvent } from "../flow/wire.ts"
+import { authorization } from "./key.ts"
 
 export interface LineOptions {
   /** Of the socket, without `mode`. */
   readonly query: Readonly<Record<string, string>>
-  /** "" for none. */
-  readonly key: string
+  /** Asked at each connection; "" for none. */
+  readonly key: () => string
   readonly tape: Tape
   /** Up to where on the tape all is answered. */
   readonly answeredMs: () => number
   readonly onConnected: (baseMs: number) => void
   readonly onEvent: (event: WireEvent) => void
+  /** `retryInMs` is null if only `retry` tries again. */
   readonly onDisconnected: (reason: Reason, retryInMs: number | null) => void
   /** All is answered, or given up. */
   readonly onFinished: () => void
@@ -26,9 +28,9 @@ export interface Line {
   /** There is more on the tape. */
   pump(): void
   commit(): void
-  /** No more sound comes: what is owed is waited for. A second call gives up. */
+  /** No more sound is sent, though more may come: what is owed is waited for. A second call gives up. */
   finish(): void
-  /** Tries at once. */
+  /** Tries at once, unless there is a connection. */
   retry(): void
 }
 
@@ -38,45 +40,50 @@ const MESSAGE_MS = 1000
 /** More of it waits on the tape. */
 const BUFFERED_BYTES_MAX = 256 * 1024
 
-export function openLine(options: LineOptions): Line {
-  const { tape, key } = options
+export function openLine({ tape, key, ...options }: LineOptions): Line {
   const path = `/api/v1/ws?${new URLSearchParams({ mode: "events", sample_rate: String(RATE_HZ), words: "1", ...options.query })}`
   let socket: WebSocket | undefined
+  let baseMs = 0
   let sentMs = 0
   let attempt = 0
-  let finishing = false
+  /** Where the sound ends; null while more comes. */
+  let endMs: number | null = null
   let over = false
   let timer: ReturnType<typeof setTimeout> | undefined
 
   function connect() {
     clearTimeout(timer)
-    const mine = new WebSocket(path, key === "" ? [] : ["token", key])
+    const mine = new WebSocket(path, key() === "" ? [] : ["token", key()])
     socket = mine
+    let wasOpen = false
     let ended = false
     mine.onopen = () => {
       attempt = 0
-      sentMs = Math.max(options.answeredMs(), tape.oldestMs, tape.lengthMs - RESUME_MS_MAX)
-      options.onConnected(sentMs)
+      wasOpen = true
+      baseMs = Math.max(options.answeredMs(), tape.oldestMs, tape.lengthMs - RESUME_MS_MAX)
+      sentMs = baseMs
+      options.onConnected(baseMs)
       pump()
-      if (finishing) say({ type: "close" })
+      if (endMs !== null) say({ type: "close" })
     }
     mine.onmessage = ({ data }: MessageEvent<string>) => {
       const event = readEvent(data)
       if (!event) return
-      ended ||= event.type === "done"
+      // A server that drains ends by itself, perhaps before it got all: that is no end of ours.
+      ended ||= event.type === "done" && endMs !== null && event.audio_ms >= Math.floor(endMs - baseMs)
       options.onEvent(event)
     }
     mine.onclose = ({ code }) => {
       if (over || socket !== mine) return
       if (ended) return end()
-      void broken(code)
+      void broken(code, wasOpen)
     }
   }
 
-  async function broken(code: number) {
+  async function broken(code: number, wasOpen: boolean) {
     socket = undefined
-    const reason = reasonOfClose(code) ?? (await ask(path, key))
-    if (over) return
+    const reason = reasonOfClose(code) ?? (await ask(path, key(), wasOpen))
+    if (over || socket) return
     const retryInMs = reason.retry ? waitMs(attempt++, Math.random()) : null
     options.onDisconnected(reason, retryInMs)
     if (retryInMs !== null) timer = setTimeout(connect, retryInMs)
@@ -84,8 +91,9 @@ export function openLine(options: LineOptions): Line {
 
   function pump() {
     if (socket?.readyState !== WebSocket.OPEN) return
-    while (sentMs < tape.lengthMs && (finishing || socket.bufferedAmount < BUFFERED_BYTES_MAX)) {
-      const toMs = Math.min(tape.lengthMs, sentMs + MESSAGE_MS)
+    const lastMs = endMs ?? tape.lengthMs
+    while (sentMs < lastMs && (endMs !== null || socket.bufferedAmount < BUFFERED_BYTES_MAX)) {
+      const toMs = Math.min(lastMs, sentMs + MESSAGE_MS)
       socket.send(tape.between(sentMs, toMs))
       sentMs = toMs
     }
@@ -108,8 +116,8 @@ export function openLine(options: LineOptions): Line {
     commit: () => say({ type: "commit" }),
     finish() {
       if (over) return
-      if (finishing) return end()
-      finishing = true
+      if (endMs !== null) return end()
+      endMs = tape.lengthMs
       pump()
       say({ type: "close" })
     },
@@ -120,12 +128,16 @@ export function openLine(options: LineOptions): Line {
 }
 
 /** Why the server does not let us in: it tells requests what a browser hides of a socket. */
-async function ask(path: string, key: string): Promise<Reason> {
-  const headers: Record<string, string> = key === "" ? {} : { authorization: `Bearer ${key}` }
+async function ask(path: string, key: string, wasOpen: boolean): Promise<Reason> {
   try {
-    const [door, ready] = await Promise.all([fetch(path, { headers }), fetch("/readyz")])
-    return reasonOfProbe({ socketStatus: door.status, ready: { status: ready.status, body: await ready.text() } })
+    const [door, ready] = await Promise.all([answerOf(path, authorization(key)), answerOf("/readyz")])
+    return reasonOfProbe({ door, ready, wasOpen })
   } catch {
     return reasonOf("unreachable")
   }
+}
+
+async function answerOf(path: string, headers: Record<string, string> = {}): Promise<Answer> {
+  const response = await fetch(path, { headers })
+  return { status: response.status, body: await response.text() }
 }

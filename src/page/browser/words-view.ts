@@ -6,21 +6,24 @@ import { shortTime } from "../flow/saving.ts"
 import type { Segment, Talk, Utterance, Word } from "../flow/talk.ts"
 import { byId, make } from "./dom.ts"
 
-export type Play = (startMs: number, endMs: number) => number
+/** `aroundMs`: so much of what is before and behind is played too. */
+export type Play = (startMs: number, endMs: number, aroundMs: number) => void
 
 export interface WordsView {
   show(talk: Talk): void
+  /** The word that sounds now; null for none. */
+  mark(ms: number | null): void
   focus(id: string): void
 }
 
-/** A word alone is hard to make out: a little of what is around it is played too. */
+/** A word alone is hard to make out. */
 const AROUND_MS = 80
 
-/** `play` returns how long it will sound, in ms; 0 if that stretch is no longer kept. */
 export function createWordsView(play: Play): WordsView {
   const settled = byId("settled", HTMLOListElement)
   const open = byId("open", HTMLOListElement)
   const shown = new Map<string, { readonly utterance: Utterance; readonly item: HTMLLIElement }>()
+  let marked: HTMLElement | undefined
 
   for (const list of [settled, open]) list.addEventListener("keydown", walk)
 
@@ -29,15 +32,13 @@ export function createWordsView(play: Play): WordsView {
     const at = make("button", "at", shortTime(utterance.startMs))
     at.type = "button"
     at.setAttribute("aria-label", `Play the utterance at ${shortTime(utterance.startMs)}`)
-    at.onclick = () => void play(utterance.startMs, utterance.endMs)
+    at.onclick = () => void play(utterance.startMs, utterance.endMs, 0)
     const text = make("div", "text")
     if (utterance.failure === null) text.append(...utterance.segments.flatMap((segment) => [...partsOf(segment), " "]))
     else text.append(make("span", "failed", `No words: ${utterance.failure}`))
     const first = text.querySelector<HTMLElement>(".word")
     if (first) first.tabIndex = 0
-    item.append(at, text)
-    const facts = factsOf(utterance)
-    if (facts !== "") item.append(make("div", "facts", facts))
+    item.append(at, text, make("div", "facts", factsOf(utterance)))
     return item
   }
 
@@ -53,15 +54,28 @@ export function createWordsView(play: Play): WordsView {
     button.type = "button"
     button.tabIndex = -1
     button.title = `${shortTime(word.startMs)}${word.confidence === null ? "" : `, ${Math.round(word.confidence * 100)} % sure`}`
-    button.onclick = () => {
-      const ms = play(word.startMs - AROUND_MS, word.endMs + AROUND_MS)
-      button.classList.add("playing")
-      setTimeout(() => button.classList.remove("playing"), Math.max(ms, 150))
-    }
+    button.onclick = () => play(word.startMs, word.endMs, AROUND_MS)
     return button
   }
 
+  function buttonAt(ms: number): HTMLElement | undefined {
+    for (const { utterance, item } of shown.values()) {
+      if (utterance.status === "open" || ms < utterance.startMs || ms > utterance.endMs) continue
+      const words = utterance.segments.flatMap((segment) => (segment.settled ? segment.words : []))
+      const at = words.findLastIndex((word) => word.startMs <= ms)
+      return item.querySelectorAll<HTMLElement>(".word")[at]
+    }
+    return undefined
+  }
+
   return {
+    mark(ms) {
+      const button = ms === null ? undefined : buttonAt(ms)
+      if (button === marked) return
+      marked?.classList.remove("playing")
+      button?.classList.add("playing")
+      marked = button
+    },
     show({ utterances }) {
       const ids = new Set(utterances.map(({ id }) => id))
       for (const [id, { item }] of shown) {
@@ -101,8 +115,8 @@ function walk(event: KeyboardEvent) {
 function factsOf({ status, latencyMs, language }: Utterance): string {
   if (status !== "done") return ""
   const facts = [
-    ...(latencyMs === null ? [] : [`${(latencyMs / 1000).toFixed(2)} s after the last word`]),
     ...(language === null ? [] : [language]),
+    ...(latencyMs === null ? [] : [`${(latencyMs / 1000).toFixed(2)} s after the last word`]),
   ]
   return facts.join(" · ")
 }

@@ -12,6 +12,7 @@ export interface Chart {
   readonly title: string
   /** The top of the scale is at least this. */
   readonly least: number
+  /** None where the server has nothing of the kind. */
   lines(looks: readonly Look[]): readonly Line[]
   write(value: number | null): string
 }
@@ -21,7 +22,7 @@ const WINDOW = 15
 
 export const CHARTS: readonly Chart[] = [
   {
-    title: "Words after the end of an utterance",
+    title: "From an utterance's end to its words",
     least: 0.5,
     lines: (looks) =>
       [0.5, 0.95].map((share) => ({
@@ -40,11 +41,12 @@ export const CHARTS: readonly Chart[] = [
   perMinute("Utterances in a minute, by outcome", "xrx_stt_utterances_total", "outcome"),
   gauge("Utterances waiting for an engine", "xrx_stt_queue_waiting", 4),
   gauge("Requests in work", "xrx_stt_requests_open", 4),
+  perMinute("Grey words in a minute, by outcome", "xrx_stt_interims_total", "outcome"),
   perMinute("Refusals in a minute, by reason", "xrx_stt_refusals_total", "reason"),
   perMinute("Engine restarts in a minute, by cause", "xrx_stt_engine_restarts_total", "cause"),
-  perMinute("Failures of upstreams in a minute, by engine", "xrx_stt_upstream_errors_total", "engine"),
+  perMinute("Failures of upstreams in a minute, by engine", "xrx_stt_upstream_errors_total", "engine", "hidden"),
   {
-    title: "Processor of the server (its engines not counted)",
+    title: "Processor, without the engines",
     least: 10,
     lines: (looks) => [{ name: "", values: windows(looks, (before, after) => 100 * rate(before, after, "process_cpu_seconds_total")) }],
     write: (value) => `${Math.round(value ?? 0)} %`,
@@ -56,7 +58,7 @@ export const CHARTS: readonly Chart[] = [
     write: (value) => (value === null ? "–" : `${(value * 1000).toFixed(1)} ms`),
   },
   {
-    title: "Memory of the server (its engines not counted)",
+    title: "Memory, without the engines",
     least: 1e8,
     lines: (looks) => [{ name: "", values: looks.map((look) => total(look, "process_resident_memory_bytes") ?? null) }],
     write: (value) => (value === null ? "–" : `${Math.round(value / 1e6)} MB`),
@@ -72,7 +74,8 @@ function gauge(title: string, name: string, least: number): Chart {
   }
 }
 
-function perMinute(title: string, name: string, label: string): Chart {
+/** `absent`: what is shown while it never happened. */
+function perMinute(title: string, name: string, label: string, absent: "zero" | "hidden" = "zero"): Chart {
   return {
     title,
     least: 10,
@@ -83,7 +86,8 @@ function perMinute(title: string, name: string, label: string): Chart {
         name: key,
         values: windows(looks, (before, after) => 60 * rate(before, after, name, { [label]: key })),
       })
-      return keys.length === 0 ? [{ name: "", values: looks.map(() => 0) }] : keys.map(line)
+      if (keys.length > 0) return keys.map(line)
+      return absent === "hidden" ? [] : [{ name: "", values: looks.map(() => 0) }]
     },
     write: (value) => String(Math.round(value ?? 0)),
   }

@@ -72,3 +72,12 @@ function kernel(distance: number, cutoff: number, reach: number): number {
 export function toPcm(value: number): number {
   return Math.max(-32_768, Math.min(32_767, Math.round(value * 32_768)))
 }
+
+/** Samples of RATE_HZ. */
+export function samplesIn(ms: number): number {
+  return Math.round((ms * RATE_HZ) / 1000)
+}
+
+export function msOf(samples: number): number {
+  return (samples * 1000) / RATE_HZ
+}

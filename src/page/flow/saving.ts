@@ -1,4 +1,5 @@
 /** A talk as a file to keep: text, subtitles of either kind, or everything as JSON. Only settled words are kept. Pure. */
+import { captionsOf, type Spoken } from "../../speech/captions.ts"
 import { type Talk, textOf, type Utterance } from "./talk.ts"
 
 export const SAVE_FORMATS = ["txt", "srt", "vtt", "json"] as const
@@ -15,25 +16,14 @@ export const SAVE_TYPES: Readonly<Record<SaveFormat, string>> = {
 /** A subtitle that stands longer than a reader needs; longer utterances become several. */
 const CUE_CHARACTERS_MAX = 84
 
-interface Cue {
-  readonly text: string
-  readonly startMs: number
-  readonly endMs: number
-}
-
 export function saved({ utterances, model }: Pick<Talk, "utterances" | "model">, format: SaveFormat): string {
   const done = utterances.filter(({ status }) => status === "done")
   switch (format) {
     case "txt":
       return done.map((utterance) => `${textOf(utterance)}\n`).join("")
     case "srt":
-      return cuesOf(done)
-        .map((cue, index) => `${index + 1}\n${span(cue, ",")}\n${cue.text}\n\n`)
-        .join("")
     case "vtt":
-      return `WEBVTT\n\n${cuesOf(done)
-        .map((cue) => `${span(cue, ".")}\n${cue.text.replaceAll("-->", "->").replaceAll("&", "&amp;").replaceAll("<", "&lt;")}\n\n`)
-        .join("")}`
+      return captionsOf(format, cuesOf(done))
     case "json":
       return `${JSON.stringify({ model, utterances: done.map(plain) }, null, 2)}\n`
   }
@@ -51,22 +41,29 @@ export function shortTime(ms: number): string {
 function plain(utterance: Utterance) {
   const { startMs, endMs, language, latencyMs, segments } = utterance
   const words = segments.flatMap((segment) => segment.words)
-  return { text: textOf(utterance), start_ms: startMs, end_ms: endMs, language, latency_ms: latencyMs, words: words.map(plainWord) }
+  return {
+    text: textOf(utterance),
+    start_ms: startMs,
+    end_ms: endMs,
+    language,
+    latency_ms: latencyMs === null ? null : Math.round(latencyMs),
+    words: words.map(plainWord),
+  }
 }
 
 function plainWord({ text, startMs, endMs, confidence }: { text: string; startMs: number; endMs: number; confidence: number | null }) {
   return { text, start_ms: startMs, end_ms: endMs, confidence }
 }
 
-function cuesOf(utterances: readonly Utterance[]): Cue[] {
+function cuesOf(utterances: readonly Utterance[]): Spoken[] {
   return utterances.flatMap(({ segments }) =>
     segments.flatMap((segment) => (segment.words.length === 0 ? [segment] : split(segment.words))),
   )
 }
 
 /** At words, where a cue would grow too long to be read. */
-function split(words: readonly Cue[]): Cue[] {
-  const cues: Cue[] = []
+function split(words: readonly Spoken[]): Spoken[] {
+  const cues: Spoken[] = []
   for (const word of words) {
     const last = cues.at(-1)
     const fits = last && last.text.length + 1 + word.text.length <= CUE_CHARACTERS_MAX
@@ -74,17 +71,6 @@ function split(words: readonly Cue[]): Cue[] {
     else cues.push({ text: word.text, startMs: word.startMs, endMs: word.endMs })
   }
   return cues
-}
-
-function span({ startMs, endMs }: Cue, point: string): string {
-  return `${clockTime(startMs, point)} --> ${clockTime(endMs, point)}`
-}
-
-function clockTime(ms: number, point: string): string {
-  const whole = Math.round(ms)
-  const seconds = Math.floor(whole / 1000)
-  const fraction = String(whole % 1000).padStart(3, "0")
-  return `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}${point}${fraction}`
 }
 
 function two(count: number): string {

@@ -77,6 +77,19 @@ export function textOf({ segments }: Utterance): string {
     .join(" ")
 }
 
+export interface Latencies {
+  readonly count: number
+  readonly middleMs: number
+  readonly slowestMs: number
+}
+
+/** Of the finals that somebody waited for; undefined if there were none. */
+export function latencies({ utterances }: Talk): Latencies | undefined {
+  const waits = utterances.flatMap(({ latencyMs }) => (latencyMs === null ? [] : [latencyMs])).sort((a, b) => a - b)
+  const [middleMs, slowestMs] = [waits[Math.floor(waits.length / 2)], waits.at(-1)]
+  return middleMs === undefined || slowestMs === undefined ? undefined : { count: waits.length, middleMs, slowestMs }
+}
+
 function told(talk: Talk, event: WireEvent, nowMs: number): Talk {
   const { baseMs } = talk
   switch (event.type) {

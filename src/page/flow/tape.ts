@@ -2,7 +2,7 @@
  * The last minutes of sound, to look at and to hear again: a ring of fixed size, so that a long talk takes no more memory than
  * a short one. Times are ms since the beginning. Knows no browser.
  */
-import { RATE_HZ } from "./resampling.ts"
+import { msOf, RATE_HZ, samplesIn } from "./resampling.ts"
 
 /** Samples in one bar of the waveform: 20 ms. */
 const PEAK_SAMPLES = RATE_HZ / 50
@@ -56,12 +56,4 @@ export function createTape(keptMs: number): Tape {
       return peaks[Math.floor(sample / PEAK_SAMPLES) % peaks.length] ?? 0
     },
   }
-}
-
-function samplesIn(ms: number): number {
-  return Math.round((ms * RATE_HZ) / 1000)
-}
-
-function msOf(samples: number): number {
-  return (samples * 1000) / RATE_HZ
 }

@@ -20,7 +20,7 @@ export interface WireFinal {
 }
 
 export type WireEvent =
-  | { readonly type: "ready"; readonly model: string }
+  | { readonly type: "ready"; readonly model: string; readonly config: { readonly language: string } }
   | { readonly type: "speech_start" | "speech_end"; readonly utt: number; readonly at_ms: number }
   | {
       readonly type: "partial"
