@@ -5,7 +5,7 @@
 import { decoder } from "@audio/decode-wav"
 import { joinSamples, samplesFromFloats } from "./pcm.ts"
 import { createResampler } from "./resample.ts"
-import { plainWav, WAV_HEADER_MAX_BYTES } from "./wav-header.ts"
+import { createWavHeader, WAV_HEADER_MAX_BYTES, type WavHeader } from "./wav-header.ts"
 
 /** These bytes are no sound that we can read. The message is one line for the user and names no file. */
 export class UnreadableAudio extends Error {
@@ -64,21 +64,22 @@ function mixDown(channels: readonly Float32Array[]): Float32Array {
 
 /** The decoder stumbles over much that may stand before the sound. */
 async function* plainHeader(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let head: Buffer | undefined = Buffer.alloc(0)
+  let header: WavHeader | undefined = createWavHeader()
+  let headBytes = 0
   for await (const chunk of bytes) {
-    if (!head) {
+    if (!header) {
       yield chunk
       continue
     }
-    head = Buffer.concat([head, chunk])
-    const plain = plainWav(head)
+    headBytes += chunk.length
+    const plain = header.read(chunk)
     if (plain.kind === "none") throw new UnreadableAudio(NOT_WAV)
     if (plain.kind === "plain") {
       yield plain.bytes
-      head = undefined
-    } else if (head.length > WAV_HEADER_MAX_BYTES) throw new UnreadableAudio("no sound in the first 16 MiB of this file")
+      header = undefined
+    } else if (headBytes > WAV_HEADER_MAX_BYTES) throw new UnreadableAudio("no sound in the first 16 MiB of this file")
   }
-  if (head) throw new UnreadableAudio(head.length > 0 && head.length < SHORTEST_BYTES ? NOT_WAV : NO_SOUND)
+  if (header) throw new UnreadableAudio(headBytes > 0 && headBytes < SHORTEST_BYTES ? NOT_WAV : NO_SOUND)
 }
 
 /** What is shorter does not even say that it is a WAV file. */

@@ -124,10 +124,16 @@ export function audioFormatOf({ encoding, sample_rate, channels, channel }: Conf
 /** A stream whose ends the server hears, unless `vad` says that nobody listens for them. */
 export function streamOptionsOf(config: Config): Omit<StreamOptions, "session"> {
   const { language, prompt, endpointing } = streamChangesOf(config)
-  return { language, prompt, endpointing: config.vad === "none" ? null : endpointing, interims: config.interim, words: config.words }
+  return {
+    language,
+    prompt: prompt || undefined,
+    endpointing: config.vad === "none" ? null : endpointing,
+    interims: config.interim,
+    words: config.words,
+  }
 }
 
 export function streamChangesOf({ language, prompt, threshold, prefix_ms, silence_ms, max_ms }: Config) {
   const endpointing = { threshold, prefixMs: prefix_ms, silenceMs: silence_ms, maxMs: max_ms }
-  return { language, prompt: prompt === "" ? undefined : prompt, endpointing } satisfies StreamChanges
+  return { language, prompt, endpointing } satisfies StreamChanges
 }

@@ -1,5 +1,5 @@
 /**
- * The binary messages of the dialects that hear audio: bytes in any format → `accept` commands. To resample takes a few ms a
+ * The binary messages of the dialects that hear audio: bytes in any format → `accept` commands. To decode takes up to some ms a
  * second of sound, so a long message is read part by part. Keeps nothing of a stream but what its reader does.
  */
 import { type AudioFormat, type AudioReader, bytesPerSecond } from "../audio/input.ts"
@@ -27,8 +27,14 @@ export function readInParts(
   read: (parts: Iterable<Uint8Array>) => Generator<Command>,
 ): readonly Command[] | Iterator<Command> {
   const partBytes = PART_SECONDS * bytesPerSecond(format)
-  const quick = format.sampleRateHz === SAMPLE_RATE_HZ || bytes.length <= partBytes
-  return quick ? [...read([bytes])] : read(slices(bytes.slice(), partBytes))
+  const quick = isAsHeard(format) || bytes.length <= partBytes
+  // Not `slice`, which on a Buffer copies nothing.
+  return quick ? [...read([bytes])] : read(slices(new Uint8Array(bytes), partBytes))
+}
+
+/** Samples as the whole house passes them are only copied. */
+function isAsHeard({ encoding, sampleRateHz, channels }: AudioFormat): boolean {
+  return encoding === "pcm_s16le" && sampleRateHz === SAMPLE_RATE_HZ && channels === 1
 }
 
 function* slices(bytes: Uint8Array, length: number): Generator<Uint8Array> {

@@ -4,23 +4,27 @@
  */
 import { z } from "zod"
 import { SAMPLE_RATES_HZ } from "../audio/input.ts"
-import { CONTROL_CHARACTERS_MAX } from "./controls.ts"
 
 /** What Vosk takes where nobody says it. */
 export const SAMPLE_RATE_HZ = 8_000
 
-/** What of a client's we understand. */
+/** What of a client's we understand. As loosely typed as with Vosk itself: a client whose rate went unheard would get words made of noise. */
 const Message = z.looseObject({
   config: z
     .looseObject({
-      sample_rate: z.coerce
-        .number()
-        .optional()
-        .describe(`in Hz: ${SAMPLE_RATES_HZ.join(", ")}; before the first audio. Default ${SAMPLE_RATE_HZ}`),
-      words: z.boolean().optional().describe("whether `result` is told; true unless it is said"),
-      max_alternatives: z.coerce.number().optional().describe("above 0: answers as `alternatives`, of which there is one"),
-      phrase_list: z.array(z.string()).optional().describe("names and rare words that may come: a hint"),
+      sample_rate: z.unknown().meta({
+        type: "number",
+        description: `in Hz: ${SAMPLE_RATES_HZ.join(", ")}; before the first audio. Default ${SAMPLE_RATE_HZ}`,
+      }),
+      words: z.unknown().meta({ type: "boolean", description: "whether `result` is told; true unless it is said" }),
+      max_alternatives: z.unknown().meta({ type: "number", description: "above 0: answers as `alternatives`, of which there is one" }),
+      phrase_list: z.unknown().meta({
+        type: "array",
+        items: { type: "string" },
+        description: "names and rare words that may come: a hint",
+      }),
     })
+    .partial()
     .optional(),
   eof: z.unknown().optional().describe("whatever it is: ends the stream; the last answer follows, then the close"),
   reset: z.unknown().optional().describe("whatever it is: ends the utterance now"),
@@ -54,9 +58,8 @@ export const VOSK_ANSWERS = {
 
 export type VoskAnswer = z.output<(typeof VOSK_ANSWERS)[keyof typeof VOSK_ANSWERS]>
 
-/** Undefined if it is none, or too long. */
+/** Undefined if it is none. */
 export function readMessage(text: string): VoskMessage | undefined {
-  if (text.length > CONTROL_CHARACTERS_MAX) return undefined
   try {
     return Message.safeParse(JSON.parse(text)).data
   } catch {

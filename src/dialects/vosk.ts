@@ -6,7 +6,8 @@ import type { z } from "zod"
 import { type AudioReader, createAudioReader, SAMPLE_RATES_HZ } from "../audio/input.ts"
 import type { FinalEvent, SpeechEvent } from "../speech/events.ts"
 import { joinTexts, type Word } from "../speech/transcript.ts"
-import { audioFormatOf, type Config, DEFAULT_CONFIG, streamOptionsOf, withWishes } from "./config.ts"
+import { audioFormatOf, type Config, DEFAULT_CONFIG, PROMPT_CHARACTERS_MAX, streamOptionsOf, withWishes } from "./config.ts"
+import { CONTROL_CHARACTERS_MAX } from "./controls.ts"
 import type { Command, Dialect } from "./dialect.ts"
 import type { SocketDoor } from "./door.ts"
 import { OWN_MESSAGE_MAX } from "./own-door.ts"
@@ -15,6 +16,11 @@ import { readMessage, SAMPLE_RATE_HZ, type VoskAnswer, type VoskMessage, type Vo
 
 /** Unsupported data: what a client gets that wishes for a sample rate that we cannot read. */
 const UNSUPPORTED = 1003
+
+const TOO_BIG = 1009
+
+/** What a list of phrases has for all other words. */
+const UNKNOWN_WORD = "[unk]"
 
 /** An utterance that has ended. */
 interface Ended {
@@ -77,14 +83,13 @@ export function createVosk(initial: Config): Dialect {
   }
 
   function configure(wished: NonNullable<VoskMessage["config"]>): readonly Command[] {
-    words = wished.words ?? words
-    alternatives = (wished.max_alternatives ?? (alternatives ? 1 : 0)) > 0
+    if (wished.words !== undefined) words = Boolean(wished.words)
+    if (wished.max_alternatives !== undefined) alternatives = Number(wished.max_alternatives) > 0
     // The audio that came is read already.
     if (reader) return []
-    const { sample_rate, phrase_list } = wished
-    const result = withWishes(config, { sample_rate, prompt: phrase_list?.join(", ") })
+    const result = withWishes(config, { sample_rate: rateOf(wished.sample_rate), prompt: promptOf(wished.phrase_list) })
     if (result.ok) config = result.config
-    const reason = `sample_rate must be one of ${SAMPLE_RATES_HZ.join(", ")}, phrase_list short`
+    const reason = `sample_rate must be one of ${SAMPLE_RATES_HZ.join(", ")}`
     return result.ok ? [] : [{ type: "fail", code: UNSUPPORTED, reason }]
   }
 
@@ -119,6 +124,8 @@ export function createVosk(initial: Config): Dialect {
       return Array.isArray(commands) ? [...answered(commands)] : answered({ [Symbol.iterator]: () => commands as Iterator<Command> })
     },
     readText(text) {
+      if (text.length > CONTROL_CHARACTERS_MAX)
+        return [{ type: "fail", code: TOO_BIG, reason: `a text has at most ${CONTROL_CHARACTERS_MAX} characters` }]
       const message = readMessage(text)
       if (!message) return []
       if (message.eof !== undefined) return [...(reader ? accept(reader.end()) : []), { type: "finish" }]
@@ -144,6 +151,18 @@ export function createVosk(initial: Config): Dialect {
       reader = undefined
     },
   }
+}
+
+/** As a number, whatever it is written as: of nothing else is there a rate. */
+function rateOf(given: unknown): number | undefined {
+  return given === undefined ? undefined : Number(given ?? Number.NaN)
+}
+
+/** A hint, as much of it as is heard of. */
+function promptOf(phrases: unknown): string | undefined {
+  if (!Array.isArray(phrases)) return undefined
+  const said = phrases.filter((phrase): phrase is string => typeof phrase === "string" && phrase !== UNKNOWN_WORD)
+  return said.join(", ").slice(0, PROMPT_CHARACTERS_MAX)
 }
 
 function together(segments: readonly FinalEvent[]): Ended {

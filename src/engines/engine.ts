@@ -101,6 +101,7 @@ export interface StreamOptions {
 /** What may change while a stream runs: from the next sample on; an open utterance keeps its language and prompt. */
 export interface StreamChanges {
   readonly language?: Language | undefined
+  /** "" takes it away. */
   readonly prompt?: string | undefined
   /** Whether there is endpointing at all cannot change: ignored by a stream without. */
   readonly endpointing?: Partial<Endpointing> | undefined

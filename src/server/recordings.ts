@@ -124,7 +124,29 @@ export function createRecordings(engine: RecordingEngine, limits: RecordingLimit
     }
   }
 
-  return (label) => ({ transcribe: (source, options, signal) => transcribe(label, source, options, signal) })
+  return (label) => ({ transcribe: (source, options, signal) => endedBy(signal, transcribe(label, source, options, signal)) })
+}
+
+/** The same parts; they end with the signal also while nobody asks for the next one, and never as if that were all. */
+function endedBy<Part>(signal: AbortSignal, parts: AsyncGenerator<Part, void>): AsyncIterableIterator<Part> {
+  // What it throws, it throws to whoever asked; its end alone is nobody's business.
+  const end = () => void parts.return().catch(() => {})
+  signal.addEventListener("abort", end, { once: true })
+  const told: AsyncIterableIterator<Part> = {
+    async next() {
+      const next = await parts.next()
+      if (!next.done) return next
+      signal.throwIfAborted()
+      signal.removeEventListener("abort", end)
+      return next
+    },
+    async return() {
+      signal.removeEventListener("abort", end)
+      return await parts.return()
+    },
+    [Symbol.asyncIterator]: () => told,
+  }
+  return told
 }
 
 function noTranslation({ name, model }: Transcriber): Refused {
@@ -164,7 +186,7 @@ async function* stretchesOf(pieces: AsyncIterable<Int16Array>): AsyncGenerator<I
 /** Sound that takes some ms to read. */
 const PART_SECONDS = 2
 
-/** Samples without a container; each part in a turn of the event loop, since to resample takes a few ms a second of sound. */
+/** Samples without a container; so much of them in a turn of the event loop, since to resample takes a few ms a second of sound. */
 async function* readRaw(
   source: AsyncIterable<Uint8Array> | Uint8Array,
   format: AudioFormat,
@@ -175,13 +197,19 @@ async function* readRaw(
   const partBytes = PART_SECONDS * bytesPerSecond(format)
   const most = Math.min(bytesMax, secondsMax * bytesPerSecond(format))
   let count = 0
+  /** What lies in memory comes without a turn between. */
+  let inTurn = 0
   try {
     for await (const chunk of source instanceof Uint8Array ? [source] : source) {
       count += chunk.length
       if (count > most) throw new EngineError("bad_audio", `longer than ${secondsMax} seconds`)
       for (let at = 0; at < chunk.length; at += partBytes) {
-        yield reader.read(chunk.subarray(at, at + partBytes))
-        if (chunk.length > partBytes) await new Promise<void>((resolve) => void clock.after(0, resolve))
+        const part = chunk.subarray(at, at + partBytes)
+        yield reader.read(part)
+        inTurn += part.length
+        if (inTurn < partBytes) continue
+        inTurn = 0
+        await new Promise<void>((resolve) => void clock.after(0, resolve))
       }
     }
     yield reader.end()

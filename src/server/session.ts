@@ -7,10 +7,12 @@
 import { msFromSamples, SAMPLE_RATE_HZ } from "../audio/pcm.ts"
 import type { Clock } from "../clock.ts"
 import type { Command, Dialect, Fault } from "../dialects/dialect.ts"
-import type { Engine, Stream } from "../engines/engine.ts"
+import type { Engine } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import type { SpeechEvent } from "../speech/events.ts"
 import { createBackpressure } from "./backpressure.ts"
+import { createDues } from "./dues.ts"
+import { createHearing } from "./hearing.ts"
 import { createInbox } from "./inbox.ts"
 import { createReplies } from "./replies.ts"
 import { createWakes } from "./wakes.ts"
@@ -79,14 +81,17 @@ export interface Session {
 }
 
 export function createSession({ id, engine, dialect, minReplyMs, transport, unixMs, clock, log }: SessionOptions): Session {
-  let stream: Stream | undefined
-  let reading: Promise<void> = Promise.resolve()
   let finished: Promise<void> | undefined
   let closed = false
 
-  /** When the message of each commit came whose terminator is still owed; oldest first. */
-  const committedAtMs: number[] = []
-  let clearsOwed = 0
+  const dues = createDues(clock)
+  const hearing = createHearing({
+    engine,
+    stream: () => ({ ...dialect.stream, session: id }),
+    onEvent: take,
+    onGone: () => fail("engine_gone", "speech engine gone"),
+    log,
+  })
   const replies = createReplies({ clock, send: (text) => transport.sendText(text) })
   const inbox = createInbox({
     read: readMessage,
@@ -98,18 +103,7 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, unix
   const wakes = createWakes({ dialect, obey, onBroken: broke, clock })
 
   let samplesAccepted = 0
-  let utterances = 0
-  let failed = 0
-
   const backpressure = createBackpressure({ heavy, pause, resume, clock })
-
-  /** The stream is opened by the first audio, not by the connection: clients keep sockets open for hours, or leak them. */
-  function opened(): Stream {
-    if (stream) return stream
-    stream = engine.open({ ...dialect.stream, session: id })
-    reading = read(stream)
-    return stream
-  }
 
   function readMessage(message: Uint8Array | string) {
     if (typeof message !== "string") return wakes.after(dialect.readBytes(message, wakes.nowMs()))
@@ -123,15 +117,15 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, unix
     switch (command.type) {
       case "accept":
         samplesAccepted += command.samples.length
-        return opened().accept(command.samples)
+        return hearing.accept(command.samples)
       case "commit":
-        committedAtMs.push(clock.now())
-        return opened().commit()
+        dues.commit()
+        return hearing.commit()
       case "clear":
-        clearsOwed++
-        return opened().clear()
+        dues.clear()
+        return hearing.clear()
       case "configure":
-        return stream?.configure(command.changes)
+        return hearing.configure(command.changes)
       case "say":
         return say([command.text])
       case "finish":
@@ -144,36 +138,10 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, unix
     }
   }
 
-  async function read(opened: Stream) {
-    try {
-      for await (const event of opened.events) {
-        if (closed) return
-        take(event)
-      }
-      if (closed || finished) return
-      log.error("engine stream ended early", { session: id, engine: engine.name })
-    } catch (cause) {
-      if (closed) return
-      log.error("engine stream broke", { session: id, engine: engine.name, cause: cause instanceof Error ? cause.name : typeof cause })
-    }
-    fail("engine_gone", "speech engine gone")
-  }
-
   function take(event: SpeechEvent) {
-    const askedAtMs = asked(event) ?? clock.now()
+    const askedAtMs = dues.settle(event) ?? clock.now()
     for (const text of wakes.after(dialect.write(event, wakes.nowMs()))) replies.push(text, askedAtMs + minReplyMs)
     backpressure.weigh()
-  }
-
-  /** Counts what ended; the log and the metrics of it are the engine's. Returns when the commit came that this event answers, if it does. */
-  function asked(event: SpeechEvent): number | undefined {
-    if (event.type === "cleared") clearsOwed--
-    if (event.type !== "failed" && event.type !== "final") return undefined
-    if (event.type === "final" && !event.end) return committedAtMs[0]
-    utterances++
-    if (event.type === "failed") failed++
-    // An engine may end utterances by itself before the commit: those leave the commit owed.
-    return event.cause === "commit" ? committedAtMs.shift() : committedAtMs[0]
   }
 
   function say(texts: readonly string[]) {
@@ -181,12 +149,11 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, unix
   }
 
   function heavy(): boolean {
-    const pendingSamples = stream?.pendingSamples ?? 0
-    return inbox.busy || pendingSamples > PENDING_SAMPLES_MAX || committedAtMs.length + clearsOwed > ANSWERS_OWED_MAX
+    return inbox.busy || hearing.pendingSamples > PENDING_SAMPLES_MAX || dues.answersOwed > ANSWERS_OWED_MAX
   }
 
   function pause() {
-    log.debug("client paused", { session: id, pendingSamples: stream?.pendingSamples, answersOwed: committedAtMs.length + clearsOwed })
+    log.debug("client paused", { session: id, pendingSamples: hearing.pendingSamples, answersOwed: dues.answersOwed })
     wakes.pause()
     transport.pause()
   }
@@ -205,9 +172,8 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, unix
 
   async function farewell() {
     if (inbox.busy) await inbox.idle()
-    stream?.finish()
-    await reading
-    if (!closed) say(dialect.finished({ audioMs: msFromSamples(samplesAccepted), utterances }))
+    await hearing.finish()
+    if (!closed) say(dialect.finished({ audioMs: msFromSamples(samplesAccepted), utterances: dues.utterances }))
     await replies.empty()
   }
 
@@ -238,7 +204,7 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, unix
     inbox.close()
     wakes.close()
     replies.close()
-    stream?.close()
+    hearing.close()
     dialect.close()
   }
 
@@ -256,7 +222,7 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, unix
     receive(message) {
       if (closed || finished) return
       // What waits must not change, and the socket may use its bytes again.
-      inbox.receive(inbox.busy && typeof message !== "string" ? message.slice() : message)
+      inbox.receive(inbox.busy && typeof message !== "string" ? new Uint8Array(message) : message)
       backpressure.weigh()
     },
     finish,
@@ -264,7 +230,8 @@ export function createSession({ id, engine, dialect, minReplyMs, transport, unix
     broke,
     releaseReplies: replies.release,
     get counts() {
-      return { audioSeconds: samplesAccepted / SAMPLE_RATE_HZ, utterances, failed, unanswered: committedAtMs.length }
+      const { utterances, failed, unanswered } = dues
+      return { audioSeconds: samplesAccepted / SAMPLE_RATE_HZ, utterances, failed, unanswered }
     },
     get paused() {
       return backpressure.paused

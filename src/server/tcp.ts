@@ -36,6 +36,9 @@ export interface TcpConnections {
   stop(): void
 }
 
+/** A client that has not taken its last words so long after the end is cut off: its place belongs to others. */
+export const ENDING_MS_MAX = 10_000
+
 /** Codes of the log for what TCP has none of: as WebSockets have them. */
 const LEFT = 1000
 const CUT = 1006
@@ -46,6 +49,7 @@ interface Client extends Guest {
   /** Nothing is taken in any more; the connection ends when all is sent. */
   ending: { readonly code: number; readonly reason: string } | null
   readonly whenSent: (() => void)[]
+  cancelDeadline: () => void
 }
 
 type Socket = Bun.Socket<Client | undefined>
@@ -79,7 +83,7 @@ export function listenTcp(options: TcpOptions): TcpConnections {
       clock,
       log,
     })
-    const client: Client = { ...guest, unsent: new Uint8Array(), ending: null, whenSent: [] }
+    const client: Client = { ...guest, unsent: new Uint8Array(), ending: null, whenSent: [], cancelDeadline() {} }
     socket.data = client
     clients.set(socket, client)
     client.session.greet()
@@ -105,6 +109,7 @@ export function listenTcp(options: TcpOptions): TcpConnections {
     const client = clients.get(socket)
     if (!client || client.ending) return
     client.ending = { code, reason }
+    client.cancelDeadline = clock.after(ENDING_MS_MAX, () => cut(socket, "client does not take its last words"))
     flush(socket, client)
   }
 
@@ -118,6 +123,7 @@ export function listenTcp(options: TcpOptions): TcpConnections {
     const client = clients.get(socket)
     if (!client) return
     clients.delete(socket)
+    client.cancelDeadline()
     for (const resolve of client.whenSent.splice(0)) resolve()
     const { code, reason } = client.ending ?? { code: LEFT, reason: "" }
     client.leave(code, reason)

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { wavFromSamples } from "../../src/audio/wav.ts"
 import { listenSocketDoor } from "../../src/dialects/deepgram/door.ts"
 import { IDLE_MS_MAX } from "../../src/dialects/deepgram/live.ts"
+import type { Command } from "../../src/dialects/dialect.ts"
 import type { SpeechEvent } from "../../src/speech/events.ts"
 import { allCommands, samplesIn } from "../support/commands.ts"
 import { type Line, transcript } from "../support/deepgram-client.ts"
@@ -41,6 +42,9 @@ describe("what Deepgram's clients wish", () => {
     ["&language=pt-BR&interim_results=1", { language: "pt", interims: true }],
     ["&endpointing=25", { endpointing: { silenceMs: 300 } }],
     ["&endpointing=900", { endpointing: { silenceMs: 900 } }],
+    ["&endpointing=true", { endpointing: { silenceMs: 500 } }],
+    ["&endpointing=0", { endpointing: { silenceMs: 300 } }],
+    ["&detect_language=de&detect_language=en", { language: "auto" }],
     ["&endpointing=false", { endpointing: { silenceMs: 500 } }],
     ["&keyterm=Ada%20Lovelace&keyterm=Babbage&keywords=Byron:2", { prompt: "Ada Lovelace, Babbage, Byron" }],
     ["&diarize=true&numerals=true&smart_format=true&tag=x&no_delay=true", { language: "en" }],
@@ -69,6 +73,23 @@ describe("audio without a named encoding", () => {
     expect(samplesIn(open("").read(Buffer.concat([header.subarray(0, 44), floats])))).toEqual(new Array(10).fill(16_384))
   })
 
+  test("may all come in one message, which holds nobody up", () => {
+    const bytes = Buffer.from(wavFromSamples(new Int16Array(8_000_000)))
+    const startedAtMs = performance.now()
+    const [command] = open("").read(bytes)
+    expect(performance.now() - startedAtMs).toBeLessThan(500)
+    expect(command).toMatchObject({ type: "accept", samples: { length: 8_000_000 } })
+  })
+
+  test("is not waited for in a header without an end, and costs little in slices", () => {
+    const { read } = open("")
+    const bytes = Buffer.concat([wav.subarray(0, 36), Buffer.alloc(66_000, "junk\0\0\0\0")])
+    const before = process.cpuUsage()
+    const commands = Array.from(bytes, (byte) => read(Buffer.of(byte))).flat()
+    expect(process.cpuUsage(before).user).toBeLessThan(2_000_000)
+    expect(commands).toMatchObject([{ type: "fail", reason: "DATA-0000: no sound in the first 64 KiB" }])
+  })
+
   test.each([
     ["an Ogg file", Buffer.from("OggS and so on, for long enough"), "without encoding, a live stream must begin with a WAV header"],
     ["a rate that is none of ours", Buffer.from(wav).fill(1, 24, 28), "this kind of WAV is not understood live"],
@@ -86,6 +107,25 @@ describe("audio without a named encoding", () => {
   })
 })
 
+describe("a long message", () => {
+  const bytes = Buffer.from(Array.from({ length: 200_000 }, (_, index) => index % 251))
+
+  test.each(["encoding=mulaw&sample_rate=16000", "encoding=linear16&sample_rate=16000&channels=2", "encoding=linear32&sample_rate=16000"])(
+    "of %s is read in turns, and from a copy: the socket may use its bytes again",
+    (query) => {
+      const { dialect, read } = open(query)
+      const heard = (commands: readonly Command[]) => Bun.hash(Int16Array.from(samplesIn(commands) as number[]))
+      const expected = heard(Array.from({ length: 5 }, (_, at) => read(bytes.subarray(at * 40_000, (at + 1) * 40_000))).flat())
+      const message = Buffer.from(bytes)
+      const commands = open(query).dialect.readBytes(message, 0)
+      expect(commands).toHaveProperty("next")
+      message.fill(0)
+      expect(heard(allCommands(commands))).toBe(expected)
+      dialect.close()
+    },
+  )
+})
+
 describe("the end of an utterance", () => {
   const QUERY = `${PCM}&interim_results=true&utterance_end_ms=1000`
 
@@ -97,6 +137,18 @@ describe("the end of an utterance", () => {
     expect(said(audio(0, 12_000))).toEqual([])
     expect(said(audio(0, 1000))).toEqual([{ type: "UtteranceEnd", channel: [0, 1], last_word_end: 0.8 }])
     expect(said(SECOND)).toEqual([])
+  })
+
+  test("is told in the time of the audio, however it is sliced", () => {
+    const { said, wrote } = open(QUERY)
+    // 31.5 ms each: a minute of them would be 61 or 59 s, counted in whole ms.
+    const slice = audio(0, 504)
+    for (let slices = 0; slices < 1905; slices++) said(slice)
+    wrote(start(0, 59_000))
+    expect(wrote(final("one", { endMs: 60_000 }))).toHaveLength(1)
+    const told = Array.from({ length: 64 }, () => said(slice)).map((lines) => lines.length)
+    // 1905 slices end at 60.0075 s, so the 32nd behind them is the first beyond 61 s.
+    expect(told.indexOf(1)).toBe(31)
   })
 
   test("is told with words that come late", () => {

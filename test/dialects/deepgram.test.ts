@@ -191,6 +191,17 @@ describe("a live stream of Deepgram's client", () => {
     ])
   })
 
+  test.each([
+    ["model=nova-3", 101],
+    ["model=base.en", 400],
+    ["", 101],
+  ])("of %p gets %d from a server that is strict about models", async (query, expected) => {
+    const { url } = startForDeepgram({ strictModels: true })
+    const { status, headers, body } = await connectRaw(socketUrl(url, `encoding=linear16&sample_rate=16000&${query}`, "/v1/listen"))
+    expect(status).toBe(expected)
+    if (expected !== 101) expect(JSON.parse(body).err_msg).toBe(String(headers.get("dg-error")))
+  })
+
   test("is refused with 429 where all sessions are taken", async () => {
     const { url } = startForDeepgram({ maxSessions: 0 })
     const { status, headers, body } = await connectRaw(socketUrl(url, "", "/v1/listen"))
@@ -278,6 +289,16 @@ describe("a recording from Deepgram's client", () => {
     const { statusCode, body } = await failure(deepgram.listen.v1.media.transcribeUrl({ url: "http://127.0.0.1:1/a.wav", ...QUERY }))
     expect(statusCode).toBe(400)
     expect(body).toMatchObject({ err_code: "Bad Request", err_msg: "url is not supported: send the bytes of the recording" })
+  })
+
+  test("with a model that is not listed is refused by a server that is strict about them", async () => {
+    const { deepgram } = startForDeepgram({ strictModels: true })
+    const { statusCode, body } = await failure(deepgram.listen.v1.media.transcribeFile(bytes([7, 1]), { model: "nova-9" }))
+    expect([statusCode, body]).toMatchObject([
+      400,
+      { err_code: "Bad Request", err_msg: "model must be one of those that /v1/models lists" },
+    ])
+    await deepgram.listen.v1.media.transcribeFile(bytes([7, 1]), QUERY)
   })
 
   test("that is no sound, or empty, is refused", async () => {

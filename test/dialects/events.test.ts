@@ -240,6 +240,12 @@ describe("config", () => {
     control({ type: "config", prompt: "" })
     expect(dialect.stream.prompt).toBeUndefined()
   })
+
+  test("an empty prompt takes the prompt away from a stream that runs, too", () => {
+    const { control, readBytes } = open({ prompt: "Xanten" })
+    readBytes(new Uint8Array(2), 0)
+    expect(control({ type: "config", prompt: "" })).toMatchObject([{ type: "configure", changes: { prompt: "" } }, {}])
+  })
 })
 
 describe("audio", () => {

@@ -71,6 +71,7 @@ describe("an upload", () => {
     const path = "/v1/audio/transcriptions"
     const message = async (response: Promise<Response>) => [(await response).status, errorIn(await (await response).json()).message]
     expect(await message(post(url, path, "{}", "application/json"))).toEqual([400, "expected multipart/form-data"])
+    expect(await message(post(url, path, "x", "multipart/form-data-x; boundary=b"))).toEqual([400, "expected multipart/form-data"])
     expect(await message(post(url, path, "x", "multipart/form-data"))).toEqual([400, "multipart/form-data without a boundary"])
     expect(await message(post(url, path, ""))).toEqual([400, "the form is broken or ends early"])
     const broken = part('name="model"', "x") + part('name="file"; filename="a"', "\x07".repeat(100))

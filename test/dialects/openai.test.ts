@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { createConnection } from "node:net"
 import Groq from "groq-sdk"
 import OpenAI from "openai"
 import { EngineError } from "../../src/engines/engine.ts"
@@ -108,6 +109,21 @@ describe("a transcript for the client of OpenAI", () => {
     expect(recordings.heard[0]?.prompt).toBe("Bonjour")
     expect(recordings.heard[1]?.prompt).toEndWith("the end")
   })
+
+  test("is heard with the languages and keywords that were told, as on the realtime wire", async () => {
+    const { openai, recordings } = startForOpenAi({}, { language: "de" })
+    const ask = (wishes: { language?: string; languages: string[]; prompt?: string; keywords?: string[] }) =>
+      openai.audio.transcriptions.create({ file: file([7, 1]), model, ...wishes })
+    await ask({ languages: ["fr"], keywords: ["Xanten", "Ghent"] })
+    await ask({ languages: ["fr", "en"], prompt: "A call.", keywords: ["Xanten"] })
+    await ask({ language: "en", languages: ["fr"] })
+    expect(recordings.heard.map(({ language, prompt }) => [language, prompt])).toEqual([
+      ["fr", "Xanten, Ghent"],
+      ["auto", "A call. Xanten"],
+      ["en", undefined],
+    ])
+    expect(await failure(ask({ languages: ["nowhere"] }))).toMatchObject({ status: 400, param: "language" })
+  })
 })
 
 describe("a stream of words", () => {
@@ -170,6 +186,23 @@ describe("a stream of words", () => {
     for await (const _ of events) break
     await gone.promise
     forever.resolve("")
+    while (recordings.decoding > 0) await new Promise((resolve) => setImmediate(resolve))
+  })
+
+  test("that its client leaves without having read it leaves nothing behind", async () => {
+    const { url, recordings } = startForOpenAi({ answer: () => "word ".repeat(2_000_000).trim() })
+    const form = new FormData()
+    form.set("file", file([7, 1800]))
+    for (const [name, value] of Object.entries({ model, stream: "true" })) form.set(name, value)
+    const request = new Response(form)
+    const type = request.headers.get("content-type")
+    const body = await request.bytes()
+    const socket = createConnection({ host: url.hostname, port: Number(url.port) })
+    socket.write(`POST /v1/audio/transcriptions HTTP/1.1\r\nhost: here\r\ncontent-type: ${type}\r\ncontent-length: ${body.length}\r\n\r\n`)
+    socket.write(body)
+    await new Promise((resolve) => socket.once("readable", resolve))
+    expect(recordings.decoding).toBe(1)
+    socket.destroy()
     while (recordings.decoding > 0) await new Promise((resolve) => setImmediate(resolve))
   })
 })

@@ -88,6 +88,7 @@ describe("a session", () => {
     ["model=gpt-4o-transcribe", {}, "session.created"],
     ["intent=transcription&model=x", { "sec-websocket-protocol": "realtime, openai-insecure-api-key.k" }, "session.created"],
     ["", { "sec-websocket-protocol": "realtime, openai-insecure-api-key.k, openai-beta.realtime-v1" }, "transcription_session.created"],
+    ["", { "sec-websocket-protocol": "openai-beta.realtime-v1 , realtime" }, "transcription_session.created"],
   ])("opens with %j and %j as %s", (query, headers, type) => {
     expect(open(query, headers).created?.type).toBe(type)
   })
@@ -198,6 +199,24 @@ describe("an update", () => {
     expect(dialect.stream.prompt).toBe("A call. Xanten, Ghent")
   })
 
+  test("keeps of a prompt the end that is heard, and tells no more of it again", () => {
+    const { send, dialect } = open()
+    const prompt = `${"x".repeat(500_000)} Xanten`
+    const [updated] = send(update({ transcription: { prompt } }))
+    expect(inputOf(updated).transcription).toMatchObject({ prompt: prompt.slice(-2000) })
+    expect(dialect.stream.prompt).toBe(prompt.slice(-2000))
+  })
+
+  test("takes a prompt away from a stream that runs", () => {
+    const { send, append } = open()
+    send(update({ transcription: { prompt: "Xanten" } }))
+    append(HALF_SECOND)
+    expect(send(update({ transcription: null }))).toMatchObject([
+      { type: "configure", changes: { prompt: "" } },
+      { type: "session.updated" },
+    ])
+  })
+
   test("of a transcription session turns to the older wire", () => {
     const { send, append, wrote } = open()
     const session = { input_audio_format: "g711_ulaw", input_audio_transcription: { model: "m", language: "", prompt: "" } }
@@ -230,6 +249,20 @@ describe("an update", () => {
     ])
     expect(dialect.stream).toEqual(before)
     expect(inputOf(send(update({}))[0]).noise_reduction).toBeNull()
+  })
+
+  test("that is refused names the field as its wire does", () => {
+    const { send, append } = open("", {}, { ...DEFAULTS, strictModels: true })
+    const older = (session: object) => errorIn(send({ type: "transcription_session.update", session }))
+    expect(older({ input_audio_transcription: { language: "english!" } })).toMatchObject({
+      param: "session.input_audio_transcription.language",
+    })
+    expect(older({ input_audio_transcription: { model: "gpt-9" } })).toMatchObject({ param: "session.input_audio_transcription.model" })
+    expect(errorIn(send(update({ transcription: { languages: ["x!"] } })))).toMatchObject({
+      param: "session.audio.input.transcription.languages",
+    })
+    append(HALF_SECOND)
+    expect(older({ turn_detection: null })).toMatchObject({ param: "session.turn_detection" })
   })
 
   test("in mid-stream reaches the engine, but cannot turn endpointing on or off", () => {

@@ -66,6 +66,17 @@ describe("Home Assistant's client", () => {
     expect(engine.opened).toMatchObject([{ language: "de", endpointing: null, interims: false }])
   })
 
+  test("is heard in the language of each turn, not in that of the turn before", async () => {
+    const { server, engine } = serve({ wyomingPort: 0, language: "fr" })
+    const client = await dial(server.wyomingPort)
+    const unnamed = Buffer.concat([event("transcribe", {}), event("audio-chunk", FORMAT, audio(9)), event("audio-stop")])
+    const unknown = Buffer.concat([event("transcribe", { language: "?" }), event("audio-chunk", FORMAT, audio(8)), event("audio-stop")])
+    client.send(Buffer.concat([turn(7), unnamed, turn(6), unknown]))
+    const languages: string[] = []
+    for (let turn = 0; turn < 4; turn++) languages.push((await engine.nextHeard()).language)
+    expect(languages).toEqual(["de", "fr", "de", "fr"])
+  })
+
   test("is understood in any slices", async () => {
     const { server } = serve({ wyomingPort: 0 })
     const client = await dial(server.wyomingPort)

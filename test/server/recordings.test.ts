@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { realClock } from "../../src/clock.ts"
 import { Refused } from "../../src/dialects/door.ts"
 import type { RecordingOptions, RecordingPart } from "../../src/dialects/recordings.ts"
 import { EngineError } from "../../src/engines/engine.ts"
@@ -161,6 +162,19 @@ describe("what may go wrong", () => {
     expect([engine.permits.taken, engine.permits.waiting]).toEqual([0, 0])
   })
 
+  test("all work ends with the signal, also for a reader that asks no more", async () => {
+    const { recordings, engine, all } = start({ recordingsWaitingMax: 0 })
+    for (let reader = 0; reader < engine.transcriber.concurrency; reader++) {
+      const client = new AbortController()
+      const parts = recordings.transcribe(LONG, OPTIONS, client.signal)[Symbol.asyncIterator]()
+      await parts.next()
+      client.abort(new EngineError("aborted", "gone"))
+      if (reader === 0) await expect(parts.next()).rejects.toThrow("gone")
+    }
+    while (engine.decoding > 0) await new Promise((resolve) => setImmediate(resolve))
+    expect(await all(file([7, 1]))).toMatchObject([{ text: "word 7" }])
+  })
+
   test("raw samples are refused beyond the length that a recording may have", async () => {
     const engine = createScriptedRecordings()
     const recordings = createRecordings(engine, { bytesMax: 1_000_000, secondsMax: 1 }, handClock())("test")
@@ -174,4 +188,24 @@ describe("what may go wrong", () => {
     await expect(refused).rejects.toBeInstanceOf(Refused)
     await expect(refused).rejects.toMatchObject({ refusal: { status: 501, reason: "unsupported", retryable: false } })
   })
+})
+
+test("Raw samples in memory hold up nobody else, however small the pieces are that they lie in", async () => {
+  const recordings = createRecordings(createScriptedRecordings(), { bytesMax: 100_000_000, secondsMax: 3600 }, realClock)("test")
+  const raw = { encoding: "pcm_s16le", sampleRateHz: 48_000, channels: 2, channel: "mix" } as const
+  const block = new Uint8Array(65_536)
+  async function* minute() {
+    for (let bytes = 0; bytes < 60 * 192_000; bytes += block.length) yield block
+  }
+  let turns = 0
+  let over = false
+  const count = () => {
+    turns++
+    if (!over) setImmediate(count)
+  }
+  setImmediate(count)
+  const [part] = await Array.fromAsync(recordings.transcribe(minute(), { ...OPTIONS, raw }, never()))
+  over = true
+  expect(part?.endMs).toBe(60_075)
+  expect(turns).toBeGreaterThan(20)
 })

@@ -2,6 +2,8 @@ import { expect, test } from "bun:test"
 import { once } from "node:events"
 import { createConnection } from "node:net"
 import { registry } from "../../src/metrics.ts"
+import { ENDING_MS_MAX } from "../../src/server/tcp.ts"
+import { handClock } from "../support/clock.ts"
 import { serve } from "../support/server.ts"
 
 const refused = async () => Number(/^xrx_stt_refusals_total\{reason="full"\} (\d+)$/m.exec(await registry.metrics())?.[1] ?? 0)
@@ -14,3 +16,27 @@ test("a connection that is refused counts as a refusal", async () => {
   await once(socket, "close")
   expect(await refused()).toBe(before + 1)
 })
+
+test("a connection that has ended is cut off if nobody takes what is left of it", async () => {
+  const clock = handClock()
+  const { server, tap } = serve({ wyomingPort: 0, clock })
+  const ping = Buffer.from(`${JSON.stringify({ type: "ping", data: { text: "x".repeat(60_000) } })}\n`)
+  // How much the system takes of what nobody reads is not known: some of these leave more than that, and less than is too much.
+  const counts = Array.from({ length: 14 }, (_, at) => 60 + 8 * at)
+  const sockets = await Promise.all(
+    counts.map(async (count) => {
+      const socket = createConnection({ host: "127.0.0.1", port: server.wyomingPort ?? 0 })
+      socket.pause().on("error", () => {})
+      await once(socket, "connect")
+      socket.write(Buffer.concat([...new Array(count).fill(ping), Buffer.from("no event\n")]))
+      return socket
+    }),
+  )
+  const left = () => tap.lines.filter(({ event }) => event === "disconnected")
+  while (left().length < counts.length) {
+    await clock.advance(ENDING_MS_MAX)
+    await new Promise(setImmediate)
+  }
+  expect(left().map(({ reason }) => reason)).toContain("client does not take its last words")
+  for (const socket of sockets) socket.destroy()
+}, 20_000)

@@ -2,7 +2,7 @@
  * The bytes of one file as the decoder asks for them: from front to back where the format allows it, and as a whole where it
  * does not. Knows no codec.
  */
-import { plainWav, WAV_HEADER_MAX_BYTES } from "../wav-header.ts"
+import { createWavHeader, WAV_HEADER_MAX_BYTES } from "../wav-header.ts"
 import type { Take } from "./sound.ts"
 
 export interface ByteSource {
@@ -97,14 +97,17 @@ function wholeFile(head: Uint8Array, take: Take, maxBytes: number): Uint8Array {
 
 /** Of a WAV file as much as is needed to make its header plain. */
 function plainHead(head: Uint8Array, take: Take): Uint8Array {
-  for (;;) {
-    const plain = plainWav(head)
+  const header = createWavHeader()
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for (let chunk: Uint8Array | null = head; chunk !== null && length <= WAV_HEADER_MAX_BYTES; chunk = take()) {
+    chunks.push(chunk)
+    length += chunk.length
+    const plain = header.read(chunk)
     if (plain.kind === "plain") return new Uint8Array(plain.bytes)
-    if (plain.kind === "none" || head.length > WAV_HEADER_MAX_BYTES) return head
-    const more = take()
-    if (more === null) return head
-    head = new Uint8Array(Buffer.concat([head, more]))
+    if (plain.kind === "none") break
   }
+  return chunks.length === 1 ? head : new Uint8Array(Buffer.concat(chunks))
 }
 
 /** Files whose table of contents may lie behind the sound. */

@@ -26,6 +26,7 @@ const FORMATS = [MP4, QTFF, WEBM, MATROSKA, ADTS, MP3]
 
 export async function* readTrack(bytes: Take | Uint8Array, mixed: boolean): AsyncGenerator<Sound, void> {
   using input = new Input({ formats: FORMATS, source: sourceOf(bytes) })
+  input.on("source", () => endSearches(Reflect.get(input, "_reader")))
   const track = await firstTrack(input)
   const codec = await openCodec(track, mixed)
   try {
@@ -46,6 +47,30 @@ export async function* readTrack(bytes: Take | Uint8Array, mixed: boolean): Asyn
     if (damage !== undefined) throw damage
   } finally {
     codec.free()
+  }
+}
+
+/** As Mediabunny reads a file by itself, as far as we know it. */
+interface Reader {
+  requestSliceRange(start: number, least: number, most: number): Slice | Promise<Slice>
+}
+type Slice = { readonly length: number } | null
+
+/** The longest number in the head of an element of Matroska. */
+const NUMBER_BYTES_MAX = 8
+
+/**
+ * Where an element is damaged Mediabunny (1.61) searches for the next one, in slices that overlap by so many bytes: in the last ones it
+ * searches for ever. There is nothing more to be found in them.
+ */
+function endSearches(reader: Reader | undefined) {
+  if (!reader) return
+  const { requestSliceRange } = reader
+  const orNothing = (slice: Slice) => (slice && slice.length > NUMBER_BYTES_MAX ? slice : null)
+  reader.requestSliceRange = (start, least, most) => {
+    const slice = requestSliceRange.call(reader, start, least, most)
+    if (least > 0) return slice
+    return slice instanceof Promise ? slice.then(orNothing) : orNothing(slice)
   }
 }
 

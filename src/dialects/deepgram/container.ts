@@ -1,9 +1,9 @@
 /**
- * The beginning of a live stream whose format nobody named: a WAV header tells it. Pure: bytes in, format and the first sound
+ * The beginning of a live stream whose format nobody named: a WAV header tells it. Bytes in, format and the first sound
  * out. Other containers are refused: what decodes them wants whole recordings.
  */
 import { type AudioFormat, type Encoding, SAMPLE_RATES_HZ } from "../../audio/input.ts"
-import { plainWav } from "../../audio/wav-header.ts"
+import { createWavHeader } from "../../audio/wav-header.ts"
 
 /** Titles may stand before the sound; pictures do not in a live stream. */
 const HEADER_BYTES_MAX = 64 * 1024
@@ -26,13 +26,27 @@ const EXTENSIBLE = 0xfffe
 /** By the code of the format and the bits of a sample. */
 const ENCODINGS: Readonly<Record<string, Encoding>> = { "1/16": "pcm_s16le", "3/32": "pcm_f32le", "6/8": "alaw", "7/8": "mulaw" }
 
-/** `head` is all that came so far. */
-export function beginningOf(head: Uint8Array): Beginning {
-  const wav = plainWav(head)
-  if (wav.kind === "none") return none("without encoding, a live stream must begin with a WAV header")
-  if (wav.kind === "unfinished") return head.length > HEADER_BYTES_MAX ? none("no sound in the first 64 KiB") : wav
-  const { bytes } = wav
-  // No other chunk is left before the sound; without a format, its place is the sound's.
+export interface BeginningReader {
+  /** The next bytes; to be asked again only where the beginning is `unfinished`. */
+  read(bytes: Uint8Array): Beginning
+}
+
+export function createBeginningReader(): BeginningReader {
+  const header = createWavHeader()
+  let headBytes = 0
+  return {
+    read(bytes) {
+      headBytes += bytes.length
+      const wav = header.read(bytes)
+      if (wav.kind === "none") return none("without encoding, a live stream must begin with a WAV header")
+      if (wav.kind === "unfinished") return headBytes > HEADER_BYTES_MAX ? none("no sound in the first 64 KiB") : wav
+      return soundOf(wav.bytes)
+    },
+  }
+}
+
+/** No other chunk is left before the sound; without a format, its place is the sound's. */
+function soundOf(bytes: Buffer): Beginning {
   const formatBytes = bytes.toString("latin1", RIFF_BYTES, RIFF_BYTES + 4) === "fmt " ? bytes.readUInt32LE(RIFF_BYTES + 4) : 0
   const soundAt = FORMAT_AT + formatBytes + (formatBytes % 2) + CHUNK_HEAD_BYTES
   if (formatBytes < FORMAT_BYTES_MIN || soundAt > bytes.length) return none("a damaged WAV header")

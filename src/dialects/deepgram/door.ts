@@ -1,6 +1,7 @@
 /**
  * The ways in for Deepgram's clients, at `/v1/listen`: live by a socket, recordings by POST. Whatever model they wish for is the
- * one that is here. A refusal is Deepgram's: its body, and the headers in which its clients find the request again.
+ * one that is here, unless the operator is strict. A refusal is Deepgram's: its body, and the headers in which its clients find
+ * the request again.
  */
 import type { z } from "zod"
 import { type HttpDoor, type RefusalReason, refusalOf, SOCKET_MESSAGE_MAX, type SocketDoor, type WordRefusal } from "../door.ts"
@@ -41,14 +42,14 @@ export const listenSocketDoor: SocketDoor = {
   name: "deepgram",
   paths: PATHS,
   messageMax: SOCKET_MESSAGE_MAX,
-  open(asking, { language: fallback, provider }) {
+  open(asking, defaults) {
     try {
-      const wishes = readLive(asking.query, fallback)
+      const wishes = readLive(asking.query, defaults)
       const { language, encoding, sample_rate: sampleRateHz } = wishes.config
       return {
         ok: true,
         label: "deepgram",
-        dialect: () => createLive(wishes, provider),
+        dialect: () => createLive(wishes, defaults.provider),
         headers: { "dg-request-id": asking.requestId },
         paced: false,
         facts: wishes.container ? { language, container: "wav" } : { language, encoding, sampleRateHz },

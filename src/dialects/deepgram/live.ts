@@ -4,13 +4,12 @@
  */
 import type { z } from "zod"
 import { type AudioFormat, type AudioReader, createAudioReader } from "../../audio/input.ts"
-import { msFromSamples } from "../../audio/pcm.ts"
 import type { FailedEvent, FinalEvent, SpeechEvent } from "../../speech/events.ts"
 import { audioFormatOf, streamOptionsOf } from "../config.ts"
 import type { Command, Dialect, SessionFacts } from "../dialect.ts"
 import { accept, readStream } from "../reading.ts"
 import { metadataBody } from "./bodies.ts"
-import { beginningOf } from "./container.ts"
+import { createBeginningReader } from "./container.ts"
 import { createLines, errorLine, NO_WORDS } from "./lines.ts"
 import { readMessage } from "./messages.ts"
 import type { Metadata } from "./shapes.ts"
@@ -30,7 +29,7 @@ export function createLive({ config, container, endpoints, utteranceEndMs, vadEv
   const sha256 = new Bun.CryptoHasher("sha256")
   /** Of the stream; undefined while its header is not complete. */
   let format: AudioFormat | undefined = container ? undefined : audioFormatOf(config)
-  let header = new Uint8Array(0)
+  const header = createBeginningReader()
   let reader: AudioReader | undefined
   let refused = false
   let lastMessageMs = 0
@@ -49,10 +48,8 @@ export function createLive({ config, container, endpoints, utteranceEndMs, vadEv
   }
 
   function readHeader(bytes: Uint8Array): readonly Command[] | Iterator<Command> {
-    header = Uint8Array.from(Buffer.concat([header, bytes]))
-    const beginning = beginningOf(header)
+    const beginning = header.read(bytes)
     if (beginning.kind === "unfinished") return NOTHING
-    header = new Uint8Array(0)
     if (beginning.kind === "sound") {
       format = beginning.format
       return readSound(beginning.bytes, format)
@@ -70,7 +67,7 @@ export function createLive({ config, container, endpoints, utteranceEndMs, vadEv
 
   function* counted(commands: Iterable<Command>): Generator<Command> {
     for (const command of commands) {
-      if (command.type === "accept") silences.hear(msFromSamples(command.samples.length))
+      if (command.type === "accept") silences.hear(command.samples.length)
       yield command
     }
     for (const text of silence()) yield { type: "say", text }

@@ -31,11 +31,11 @@ const flag = z
   .default(false)
 
 const ENDPOINTING_FAULT = "a whole number of ms or false"
-const no = z
+const onOrOff = z
   .string()
-  .regex(/^false$/i)
-  .transform(() => false as const)
-  .pipe(z.literal(false))
+  .regex(/^(true|false)$/i)
+  .transform((said) => /^true$/i.test(said))
+  .pipe(z.boolean())
 
 function milliseconds(min: number, error: string) {
   return z
@@ -48,7 +48,7 @@ function milliseconds(min: number, error: string) {
 const shared = {
   model: z.string().optional().describe("any name means the one model of this server"),
   language: z.string().optional().describe("of the speech, as in `en` or `pt-BR`; `multi` detects it. Default: the server's own"),
-  detect_language: flag.describe("whether the language is detected"),
+  detect_language: z.string().optional().describe("`true`, or the languages to choose from: the language is detected, of all there are"),
   encoding: z
     .enum(["linear16", "linear32", "mulaw", "alaw"])
     .optional()
@@ -66,7 +66,7 @@ export const LiveParameters = z.object({
   ...shared,
   interim_results: flag.describe("whether Results come while somebody speaks, with `is_final: false`"),
   endpointing: z
-    .union([no, milliseconds(0, ENDPOINTING_FAULT)], fault(ENDPOINTING_FAULT))
+    .union([onOrOff, milliseconds(0, ENDPOINTING_FAULT)], fault(ENDPOINTING_FAULT))
     .optional()
     .describe(`silence in ms after which \`speech_final\` is told, from ${SILENCE_MS_MIN} to ${SILENCE_MS_MAX}; \`false\` for never`),
   utterance_end_ms: milliseconds(UTTERANCE_END_MS_MIN, `a whole number of ms, at least ${UTTERANCE_END_MS_MIN}`)

@@ -12,7 +12,7 @@ import { type RecordedWishes, readRecorded } from "./wishes.ts"
 const CHANNELS_MAX = 8
 
 export async function answerRecording(call: HttpCall): Promise<Response> {
-  const wishes = readRecorded(call.query, call.defaults.language)
+  const wishes = readRecorded(call.query, call.defaults)
   // Whoever has a server fetch an address sees the network that the server sees.
   if (/^application\/json\b/i.test(call.header("content-type") ?? "")) throw wrong("url is not supported: send the bytes of the recording")
   const { pieces, sha256 } = await readBody(call)

@@ -2,6 +2,7 @@
  * Which silences of a live stream are long enough to be told, in the time of its audio: a client that stops sending is told of no
  * silence that nobody heard. Knows no words and no JSON.
  */
+import { SAMPLE_RATE_HZ } from "../../audio/pcm.ts"
 
 export type Silence =
   /** The end of speech, where the utterance itself had been cut off before it. */
@@ -10,8 +11,8 @@ export type Silence =
   | { readonly type: "utterance_end"; readonly lastWordEndMs: number }
 
 export interface Silences {
-  /** More audio was taken in. */
-  hear(ms: number): void
+  /** More audio was taken in: so many samples, 16 kHz. Whole ms would add up to another time. */
+  hear(samples: number): void
   /** Somebody speaks; of an utterance that is known already it changes nothing. */
   begin(utterance: number, atMs: number): void
   /** All is known of an utterance. False if nobody had been told of it before. */
@@ -33,7 +34,7 @@ export interface SilencesOptions {
 }
 
 export function createSilences({ endpointMs, utteranceEndMs }: SilencesOptions): Silences {
-  let heardMs = 0
+  let heardSamples = 0
   /** Utterances that have not ended, and where each began. */
   const open = new Map<number, number>()
   let cutMs: number | null = null
@@ -41,14 +42,14 @@ export function createSilences({ endpointMs, utteranceEndMs }: SilencesOptions):
 
   /** Undefined as long as it may still come to be. */
   function isSilent(fromMs: number, lengthMs: number): boolean | undefined {
-    const untilMs = open.size > 0 ? Math.min(...open.values()) : heardMs
+    const untilMs = open.size > 0 ? Math.min(...open.values()) : (heardSamples * 1000) / SAMPLE_RATE_HZ
     if (untilMs >= fromMs + lengthMs) return true
     return open.size > 0 ? false : undefined
   }
 
   return {
-    hear(ms) {
-      heardMs += ms
+    hear(samples) {
+      heardSamples += samples
     },
     begin(utterance, atMs) {
       if (!open.has(utterance)) open.set(utterance, atMs)

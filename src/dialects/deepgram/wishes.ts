@@ -6,7 +6,8 @@ import type { z } from "zod"
 import type { AudioFormat } from "../../audio/input.ts"
 import type { Language } from "../../engines/engine.ts"
 import { audioFormatOf, type Config, DEFAULT_CONFIG, PROMPT_CHARACTERS_MAX, withWishes } from "../config.ts"
-import { Refused } from "../door.ts"
+import { type Defaults, Refused } from "../door.ts"
+import { isServed } from "../model-names.ts"
 import { ENCODINGS, PARAMETERS, SILENCE_MS_MAX, SILENCE_MS_MIN } from "./parameters.ts"
 
 export interface LiveWishes {
@@ -36,11 +37,14 @@ export interface RecordedWishes {
   readonly splitSeconds: number
 }
 
-/** Throws Refused `bad_request`, naming the field. `fallback` is the language of clients that name none. */
-export function readLive(query: URLSearchParams, fallback: Language): LiveWishes {
-  refuseCallback(query)
+/** What stands where the client says nothing, and what it may not say. */
+type WishDefaults = Pick<Defaults, "language" | "model" | "strictModels">
+
+/** Throws Refused `bad_request`, naming the field. */
+export function readLive(query: URLSearchParams, defaults: WishDefaults): LiveWishes {
+  refuseWhatIsNotOurs(query, defaults)
   const encoding = said(query, "encoding")
-  const config = configOf(query, fallback, encoding === undefined ? undefined : formatOf(query, encoding))
+  const config = configOf(query, defaults.language, encoding === undefined ? undefined : formatOf(query, encoding))
   // One stream is heard for each client: to mix the speakers in silence would be no answer.
   if (read(query, "multichannel") && (encoding === undefined || config.channels > 1))
     throw wrong("multichannel", "live streams are heard as one channel")
@@ -49,7 +53,7 @@ export function readLive(query: URLSearchParams, fallback: Language): LiveWishes
   const endpointing = read(query, "endpointing")
   const endpoints = endpointing !== false
   return {
-    config: { ...config, interim, words: true, silence_ms: endpointing === false ? DEFAULT_CONFIG.silence_ms : silenceOf(endpointing) },
+    config: { ...config, interim, words: true, silence_ms: silenceOf(endpointing) },
     container: encoding === undefined,
     endpoints,
     utteranceEndMs: interim ? endMs : null,
@@ -58,12 +62,12 @@ export function readLive(query: URLSearchParams, fallback: Language): LiveWishes
 }
 
 /** As readLive. */
-export function readRecorded(query: URLSearchParams, fallback: Language): RecordedWishes {
-  refuseCallback(query)
+export function readRecorded(query: URLSearchParams, defaults: WishDefaults): RecordedWishes {
+  refuseWhatIsNotOurs(query, defaults)
   const encoding = said(query, "encoding")
   // Other encodings live in containers, which say it by themselves.
   const format = encoding !== undefined && ENCODINGS[encoding] ? formatOf(query, encoding) : undefined
-  const config = configOf(query, fallback, format)
+  const config = configOf(query, defaults.language, format)
   return {
     language: config.language,
     prompt: config.prompt || undefined,
@@ -86,11 +90,16 @@ function formatOf(query: URLSearchParams, name: string): Format {
 }
 
 function configOf(query: URLSearchParams, fallback: Language, format: Format | undefined): Config {
-  const language = read(query, "detect_language") ? "auto" : said(query, "language")
+  const language = detects(query) ? "auto" : said(query, "language")
   const given = { ...format, language: language === "multi" ? "auto" : language, prompt: promptOf(query) }
   const result = withWishes({ ...DEFAULT_CONFIG, language: fallback }, given)
   if (!result.ok) throw wrong(result.fault.split(" ", 1)[0] ?? "", result.fault)
   return result.config
+}
+
+/** True, or the languages to choose from; ours are all. */
+function detects(query: URLSearchParams): boolean {
+  return query.getAll("detect_language").some((text) => !/^(false|0|)$/i.test(text))
 }
 
 /** Of both generations; the older one may carry a weight, as in `snuffleupagus:2`. */
@@ -99,8 +108,9 @@ function promptOf(query: URLSearchParams): string {
   return [...query.getAll("keyterm"), ...keywords].join(", ").slice(0, PROMPT_CHARACTERS_MAX)
 }
 
-function silenceOf(endpointing: number | undefined): number {
-  return Math.min(Math.max(endpointing ?? DEFAULT_CONFIG.silence_ms, SILENCE_MS_MIN), SILENCE_MS_MAX)
+/** Who only turns it on or off leaves how long it is to us. */
+function silenceOf(endpointing: boolean | number | undefined): number {
+  return typeof endpointing === "number" ? Math.min(Math.max(endpointing, SILENCE_MS_MIN), SILENCE_MS_MAX) : DEFAULT_CONFIG.silence_ms
 }
 
 /** Throws Refused. */
@@ -110,7 +120,9 @@ function read<Name extends keyof typeof PARAMETERS>(query: URLSearchParams, name
   return result.data as z.output<(typeof PARAMETERS)[Name]>
 }
 
-function refuseCallback(query: URLSearchParams): void {
+function refuseWhatIsNotOurs(query: URLSearchParams, defaults: WishDefaults): void {
+  const model = said(query, "model")
+  if (model !== undefined && !isServed(model, defaults)) throw wrong("model", "model must be one of those that /v1/models lists")
   if (said(query, "callback") !== undefined) throw wrong("callback", "this server calls nobody back")
 }
 

@@ -55,7 +55,7 @@ export async function readForm({ header, keep }: Pick<HttpCall, "header" | "keep
 }
 
 function readerFor(contentType: string | null): BusboyInstance {
-  if (contentType === null || !/^multipart\/form-data\b/i.test(contentType)) throw wrong("expected multipart/form-data")
+  if (contentType === null || !/^multipart\/form-data\s*(;|$)/i.test(contentType)) throw wrong("expected multipart/form-data")
   const limits = { parts: PARTS_MAX, fieldSize: FIELD_BYTES_MAX, headerSize: HEADER_BYTES_MAX }
   const isPartAFile = (name: string | undefined, _type: string | undefined, fileName: string | undefined) =>
     name === FILE || fileName !== undefined

@@ -41,6 +41,8 @@ export const FormFields = z.object({
   language: CONFIG_FIELDS.language
     .optional()
     .describe(`of the speech: ${CONFIG_VALUES.language}. Default: the server's own (\`STT_LANGUAGE_CODE\`); of translations \`auto\``),
+  languages: z.array(z.string()).optional().describe("of several the language is detected"),
+  keywords: z.array(z.string()).optional().describe("names and rare words that may come: a hint"),
   prompt: CONFIG_FIELDS.prompt.optional().describe("names and rare words that may come, in the spelling that is wanted; its end counts"),
 })
 

@@ -4,9 +4,10 @@
  */
 import type { z } from "zod"
 import type { Language } from "../../engines/engine.ts"
-import { CONFIG_VALUES, PROMPT_CHARACTERS_MAX } from "../config.ts"
+import { CONFIG_VALUES } from "../config.ts"
 import { Refused } from "../door.ts"
 import { FILE, type Form } from "./form.ts"
+import { languageOf, promptOf } from "./hints.ts"
 import { type FORMATS, FormFields } from "./messages.ts"
 
 export type Task = "transcribe" | "translate"
@@ -38,9 +39,8 @@ export function readWishes({ fields, file }: Form, task: Task, fallback: Languag
     response_format: said("response_format") || undefined,
     stream: said("stream") || undefined,
     timestamp_granularities: fields.get("timestamp_granularities"),
-    // "" is to be detected.
-    language: said("language") === "" ? "auto" : said("language"),
-    prompt: said("prompt")?.slice(-PROMPT_CHARACTERS_MAX) || undefined,
+    language: languageOf(said("language"), fields.get("languages")),
+    prompt: promptOf(said("prompt"), fields.get("keywords")) || undefined,
   })
   if (!result.success) throw faultOf(result.error)
   const { model, response_format: format, stream, timestamp_granularities: granularities, language, prompt } = result.data

@@ -32,7 +32,11 @@ export const realtimeDoor: SocketDoor = {
     const opened = newSession(defaults.language, model || language ? { model, language } : null)
     if (!opened.ok) return refuse("language", opened.message)
     const beta =
-      header("openai-beta")?.includes(BETA) || header("sec-websocket-protocol")?.split(/,\s*/).includes(BETA_SUBPROTOCOL) || false
+      header("openai-beta")?.includes(BETA) ||
+      header("sec-websocket-protocol")
+        ?.split(/\s*,\s*/)
+        .includes(BETA_SUBPROTOCOL) ||
+      false
     const options = { ...opened, beta, serves: (name: string) => isServed(name, defaults) }
     return { ok: true, label: "realtime", dialect: () => createRealtime(options), paced: false, facts: { wire: beta ? "beta" : "ga" } }
   },

@@ -81,13 +81,14 @@ export function createRealtime(initial: RealtimeOptions): Dialect {
   function update({ type, session: given }: Message & { session: unknown }, eventId: string | null): readonly Command[] {
     const updated = updatedSession(session, given)
     if (!updated.ok) return refuse(mistake("invalid_value", updated.message, updated.param), eventId)
+    const { paths } = updated
     const { transcription } = updated.session
     if (transcription?.model && !initial.serves(transcription.model)) {
-      return refuse(mistake("model_not_found", "there is no such model", "session.audio.input.transcription.model"), eventId)
+      return refuse(mistake("model_not_found", "there is no such model", `${paths.transcription}.model`), eventId)
     }
     if (items && updated.config.vad !== config.vad) {
       const message = "turn_detection can be turned on or off only before the first audio"
-      return refuse(mistake("invalid_value", message, "session.audio.input.turn_detection"), eventId)
+      return refuse(mistake("invalid_value", message, paths.turnDetection), eventId)
     }
     const { encoding, sample_rate } = updated.config
     const rest = encoding === config.encoding && sample_rate === config.sample_rate ? [] : endReader()

@@ -6,6 +6,7 @@ import { z } from "zod"
 import { SAMPLE_RATES_HZ } from "../../audio/input.ts"
 import type { Language } from "../../engines/engine.ts"
 import { CONFIG_VALUES, type Config, DEFAULT_CONFIG, PROMPT_CHARACTERS_MAX, withWishes } from "../config.ts"
+import { languageOf, promptOf } from "../openai/hints.ts"
 
 const Format = z.discriminatedUnion("type", [
   z.object({ type: z.literal("audio/pcm"), rate: z.literal(SAMPLE_RATES_HZ).default(24_000) }),
@@ -31,7 +32,12 @@ export const Transcription = z.object({
   language: name.nullish().describe("of the speech, as in `en`; `auto` or empty to detect it"),
   languages: z.array(name).max(WORDS_MAX).nullish().describe("of several, each is detected"),
   keywords: z.array(name).max(WORDS_MAX).nullish().describe("names and rare words that may come: a hint"),
-  prompt: z.string().nullish().describe("the same as a text; its end counts"),
+  // Of a longer one the end counts, as of a recording's: it is nearest to what is said now.
+  prompt: z
+    .string()
+    .transform((prompt) => prompt.slice(-PROMPT_CHARACTERS_MAX))
+    .nullish()
+    .describe("the same as a text; its end counts"),
   delay: name.nullish().describe("changes nothing"),
 })
 type Transcription = z.output<typeof Transcription>
@@ -84,7 +90,16 @@ export interface Session {
   readonly language: Language
 }
 
-export type Updated = { readonly ok: true; readonly session: Session; readonly config: Config } | Fault
+export type Updated = { readonly ok: true; readonly session: Session; readonly config: Config; readonly paths: Paths } | Fault
+
+/** Where the client's message says it: each wire has names of its own. */
+export interface Paths {
+  readonly transcription: string
+  readonly turnDetection: string
+}
+
+const PATHS: Paths = { transcription: "session.audio.input.transcription", turnDetection: "session.audio.input.turn_detection" }
+const BETA_PATHS: Paths = { transcription: "session.input_audio_transcription", turnDetection: "session.turn_detection" }
 
 export interface Fault {
   readonly ok: false
@@ -95,7 +110,7 @@ export interface Fault {
 
 /** `transcription` is what the URL says. */
 export function newSession(language: Language, transcription: Transcription | null): Updated {
-  return checked({ format: BETA_FORMATS.pcm16, transcription, noiseReduction: null, turnDetection: undefined, language })
+  return checked({ format: BETA_FORMATS.pcm16, transcription, noiseReduction: null, turnDetection: undefined, language }, PATHS)
 }
 
 /** `session` with what is in `given`, all of it or nothing: what is absent there stays, null takes back. */
@@ -110,13 +125,16 @@ export function updatedSession(session: Session, given: unknown): Updated {
   const input = audio?.input ?? {}
   const format = input.format ?? (beta.input_audio_format && BETA_FORMATS[beta.input_audio_format])
   const said = <Value>(today: Value | undefined, older: Value | undefined) => (today === undefined ? older : today)
-  return checked({
+  const updated = {
     ...session,
     format: format ?? session.format,
     transcription: changed(session.transcription, said(input.transcription, beta.input_audio_transcription)),
     noiseReduction: changed(session.noiseReduction, said(input.noise_reduction, beta.input_audio_noise_reduction)),
     turnDetection: changed(session.turnDetection, said(input.turn_detection, beta.turn_detection)),
-  })
+  }
+  const { transcription } = input.transcription === undefined && beta.input_audio_transcription !== undefined ? BETA_PATHS : PATHS
+  const { turnDetection } = input.turn_detection === undefined && beta.turn_detection !== undefined ? BETA_PATHS : PATHS
+  return checked(updated, { transcription, turnDetection })
 }
 
 function changed<Value extends object, Unsaid>(before: Value | Unsaid, said: Value | null | undefined): Value | Unsaid | null {
@@ -131,11 +149,11 @@ export function turnDetectionOf({ turnDetection, transcription }: Session): Turn
   return COMMITTED_BY_CLIENTS.test(transcription?.model ?? "") ? null : { type: "server_vad" }
 }
 
-function checked(session: Session): Updated {
+function checked(session: Session, paths: Paths): Updated {
   const config = configOf(session)
-  return config
-    ? { ok: true, session, config }
-    : { ok: false, param: "session.audio.input.transcription.language", message: LANGUAGE_FAULT }
+  if (config) return { ok: true, session, config, paths }
+  const field = session.transcription?.language == null ? "languages" : "language"
+  return { ok: false, param: `${paths.transcription}.${field}`, message: LANGUAGE_FAULT }
 }
 
 const LANGUAGE_FAULT = `language must be ${CONFIG_VALUES.language}`
@@ -151,28 +169,15 @@ function configOf(session: Session): Config | undefined {
     ...(format.type === "audio/pcm"
       ? { sample_rate: format.rate }
       : { encoding: format.type === "audio/pcmu" ? "mulaw" : "alaw", sample_rate: 8000 }),
-    prompt: promptOf(transcription),
+    prompt: promptOf(transcription?.prompt, transcription?.keywords),
     vad: turnDetection ? "server" : "none",
     threshold,
     prefix_ms: prefix_padding_ms,
     silence_ms: silence_duration_ms,
     interim: true,
   }
-  const result = withWishes(config, { language: languageOf(transcription) })
+  const result = withWishes(config, { language: languageOf(transcription?.language, transcription?.languages) })
   return result.ok ? result.config : undefined
-}
-
-/** One language is heard as such, of several the engine finds out. Clients say "" where it is to be detected. */
-function languageOf(transcription: Transcription | null): string | undefined {
-  const { language, languages } = transcription ?? {}
-  const [only, ...others] = languages ?? []
-  const said = language ?? (others.length > 0 ? "auto" : only)
-  return said === "" ? "auto" : (said ?? undefined)
-}
-
-function promptOf(transcription: Transcription | null): string {
-  const { prompt, keywords } = transcription ?? {}
-  return [prompt ?? "", (keywords ?? []).join(", ")].filter(Boolean).join(" ").slice(-PROMPT_CHARACTERS_MAX)
 }
 
 /** Within what this server can do: told so, rather than refused, for no client reckons with either. */

@@ -37,8 +37,8 @@ export function createWyoming(language: string): Dialect {
   const frames = createFrameReader()
   let model = ""
   let reader: AudioReader | undefined
-  /** The stream was opened, and what it does can only be configured. */
-  let started = false
+  /** How the stream is opened: as things stand at the first sound. What changes behind it is a command of its own. */
+  let opened: Config | undefined
   let stopsOwed = 0
   /** Of the utterance whose stop is the next to be answered: engines cut very long ones. */
   let texts: string[] = []
@@ -59,9 +59,10 @@ export function createWyoming(language: string): Dialect {
   }
 
   function transcribe({ language: wished }: Frame["data"]): readonly Command[] {
-    // A name that nobody knows is no reason to hear nothing.
-    if (typeof wished === "string") wish({ language: languageCode(wished) ?? wished })
-    return started ? [{ type: "configure", changes: streamChangesOf(config) }] : []
+    // Each turn says its own. A name that nobody knows is no reason to hear nothing.
+    const isNamed = typeof wished === "string" && wish({ language: languageCode(wished) ?? wished })
+    if (!isNamed) wish({ language })
+    return opened ? [{ type: "configure", changes: streamChangesOf(config) }] : []
   }
 
   /** The reader for audio of this kind, or why there is none. */
@@ -77,7 +78,7 @@ export function createWyoming(language: string): Dialect {
   function* hear({ data, payload }: Frame): Generator<Command> {
     const found = readerFor(data)
     if ("type" in found) return yield found
-    started = true
+    opened ??= config
     const commands = readStream(found, payload, audioFormatOf(config))
     yield* Array.isArray(commands) ? commands : { [Symbol.iterator]: () => commands as Iterator<Command> }
   }
@@ -85,7 +86,7 @@ export function createWyoming(language: string): Dialect {
   function* stop(): Generator<Command> {
     if (reader) yield* accept(reader.end())
     closeReader()
-    started = true
+    opened ??= config
     stopsOwed++
     yield { type: "commit" }
   }
@@ -109,14 +110,17 @@ export function createWyoming(language: string): Dialect {
     }
   }
 
-  function* read(bytes: Uint8Array): Generator<Command> {
-    let complete: readonly Frame[]
+  /** The bytes are taken before the first command is asked for. */
+  function read(bytes: Uint8Array): Iterator<Command> & Iterable<Command> {
     try {
-      complete = frames.read(bytes)
+      return obeyAll(frames.read(bytes))
     } catch (thrown) {
       if (!(thrown instanceof SyntaxError)) throw thrown
-      return yield refuse(PROTOCOL_ERROR, thrown.message)
+      return [refuse(PROTOCOL_ERROR, thrown.message)].values()
     }
+  }
+
+  function* obeyAll(complete: readonly Frame[]): Generator<Command> {
     for (const frame of complete) yield* obey(frame)
   }
 
@@ -127,7 +131,7 @@ export function createWyoming(language: string): Dialect {
 
   return {
     get stream() {
-      return streamOptionsOf(config)
+      return streamOptionsOf(opened ?? config)
     },
     greet(facts) {
       model = facts.model
@@ -135,7 +139,7 @@ export function createWyoming(language: string): Dialect {
     },
     readBytes(bytes, nowMs) {
       lastMs = nowMs
-      const commands = read(bytes.slice())
+      const commands = read(bytes)
       return bytes.length <= QUICK_BYTES ? [...commands] : commands
     },
     readText: () => [],

@@ -61,7 +61,7 @@ export function createWanted({ language, prompt, endpointing }: Pick<StreamOptio
 function changed(asked: Asked, { language, prompt, endpointing }: StreamChanges): Asked {
   const next = {
     language: language ?? asked.language,
-    prompt: prompt ?? asked.prompt,
+    prompt: (prompt ?? asked.prompt) || undefined,
     silenceMs: asked.silenceMs === null ? null : (endpointing?.silenceMs ?? asked.silenceMs),
   }
   return sameOr(asked, next)

@@ -106,6 +106,16 @@ describe("a recording is known by its bytes and gives its speech", () => {
     expect(heard.length).toBeLessThan(whole.length)
   })
 
+  test.each(["opus.webm", "opus-live.webm"])("%s with a hole in it is heard as far as it goes, at least", async (name) => {
+    const bytes = await recording(name)
+    const whole = await decodeAll(decoder, bytes)
+    for (const part of [0.5, 0.7, 0.9]) {
+      const from = Math.floor(bytes.length * part)
+      const heard = await decodeAll(decoder, Buffer.from(bytes).fill(0, from, from + 300))
+      expect(heard.length / whole.length, `${part}`).toBeGreaterThan(part - 0.2)
+    }
+  })
+
   test("the same samples come of any slicing, from memory or from a sender", async () => {
     for (const name of ["vbr-44100-stereo.mp3", "opus-live.webm", "lc.m4a", "aac-44100.m4a", "flac.ogg", "speech.flac"]) {
       const bytes = await recording(name)

@@ -485,6 +485,18 @@ describe("a change", () => {
     expect(call.wire).toEqual(["audio 48000"])
   })
 
+  test("from no prompt to an empty one is none", async () => {
+    const stream = openWith({})
+    const call = await speak(stream, 0, 2_000)
+    call.results("", { end: 1 })
+    await owing(stream, 1_000)
+    stream.configure({ prompt: "" })
+    await speak(stream, 2_000, 4_000)
+    call.results("Zebras graze.", { end: 4, speechFinal: true })
+    expect(await stream.next()).toMatchObject({ text: "Zebras graze." })
+    expect(call.wire).toEqual(["audio 64000"])
+  })
+
   test("that is taken back before it came into force needs no new socket", async () => {
     const stream = openWith({})
     const call = await speak(stream, 0, 2_000)
