@@ -15,10 +15,12 @@ const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
   "audio/decoding": ["binary/child-life.ts"],
   engines: ["audio", "speech", "binary"],
   dialects: ["speech", "audio/input.ts", "audio/pcm.ts", "audio/wav-header.ts", "engines/engine.ts"],
-  server: ["dialects", "speech", "audio", "engines/engine.ts"],
+  server: ["dialects", "speech", "audio", "engines/engine.ts", "page/files.ts"],
   binary: ["engines/engine.ts"],
   commands: ["server", "engines", "speech", "audio", "binary", "commands"],
-  page: [],
+  docs: ["dialects"],
+  // The build makes the page, and so does a server that is run from source.
+  page: ["docs/files.ts", "speech/captions.ts"],
 }
 /** Only the composition knows the settings, and which engines there are. */
 const ONLY_COMPOSITION = ["settings.ts", "engines/index.ts"]

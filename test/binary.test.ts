@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { readFileSync } from "node:fs"
 import { chmod, mkdir, open, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises"
 import { dirname, join, resolve } from "node:path"
+import { CHROMIUM } from "./support/browser.ts"
 import { filesBelow, type Home, makeHome, runIn, type Served, serveIn } from "./support/built-file.ts"
 import { connect, socketUrl } from "./support/client.ts"
 
@@ -27,6 +28,9 @@ const normalised = (text: string) =>
 const can = (...command: string[]) => Bun.which(command[0] ?? "") !== null && Bun.spawnSync(command).exitCode === 0
 const ownMounts = can("unshare", "-m", "true")
 const ownNetwork = can("unshare", "-n", "true")
+/** A network of its own that has nothing but this machine. */
+const ownLoopback = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"] as const
+const canLoopback = can(...ownLoopback, "true")
 const otherUser = can("setpriv", `--reuid=${NOBODY_UID}`, "--clear-groups", "true")
 
 describe.skipIf(builtFile === undefined)("the built file", () => {
@@ -75,6 +79,22 @@ describe.skipIf(builtFile === undefined)("the built file", () => {
       served = await serveIn(place, { ...place.env, STT_ENGINES: "2" })
     }, START_LIMIT_MS)
     afterAll(() => place.remove())
+
+    test("shows the page, with all that it loads inside", async () => {
+      const served = await serveIn(home, home.env)
+      try {
+        const ask = (path: string) => fetch(new URL(path, served.url), { headers: { accept: "text/html" } })
+        for (const path of ["/", "/status"]) {
+          const html = await (await ask(path)).text()
+          expect(html).toStartWith("<!doctype html>")
+          for (const [, file = ""] of html.matchAll(/(?:src|href)="([^"]+)"/g)) expect((await ask(file)).status, file).toBe(200)
+        }
+        for (const file of ["/page/microphone.js", "/page/sample.wav"])
+          expect((await (await ask(file)).bytes()).length, file).toBeGreaterThan(500)
+      } finally {
+        await served.stop()
+      }
+    })
 
     test("is ready over HTTP when its log says so", async () => {
       expect((await fetch(new URL("/readyz", served.url))).status).toBe(200)
@@ -245,6 +265,20 @@ describe.skipIf(builtFile === undefined)("the built file", () => {
       const mounts = 'mount -t tmpfs -o noexec none "$HOME" && exec "$@"'
       await expectWords(home.env, [Bun.which("unshare") ?? "", "-m", "/bin/sh", "-c", mounts, "sh"])
       expect(await filesBelow(home.tmp)).toContainEqual(expect.stringMatching(/^xrx-stt-0\/onnxruntime-[0-9a-f]{16}\/libonnxruntime/))
+    },
+    START_LIMIT_MS,
+  )
+
+  test.skipIf(!canLoopback || CHROMIUM === null)(
+    "shows the page to a browser where there is no network, and its sample is heard (needs chromium and iproute2)",
+    async () => {
+      const script = join(ROOT, "test/support/offline-page.ts")
+      const child = Bun.spawn([...ownLoopback, process.execPath, script, builtFile ?? ""], { stdout: "pipe", stderr: "pipe" })
+      const [told, trouble, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
+      expect({ code, trouble }).toEqual({ code: 0, trouble: "" })
+      const { words, ...seen } = JSON.parse(told)
+      expect(words).toContain("leisure to consider how much there might be prudently in his power")
+      expect(seen).toEqual({ complaints: [], strangers: [] })
     },
     START_LIMIT_MS,
   )

@@ -24,30 +24,32 @@ const whole = (min: number, max: number) => number.pipe(z.number().int().min(min
 const flag = z
   .union([z.boolean(), z.enum(["0", "1", "false", "true"]), z.literal([0, 1])])
   .transform((said) => /^(1|true)$/.test(String(said)))
+  .pipe(z.boolean())
 
-const schemas = {
+/** Each parameter, and what it means to a client. */
+export const CONFIG_FIELDS = {
   /** ISO 639-1 or `auto`. */
   language: z
     .string()
     .regex(LANGUAGE_TAG)
-    .transform((tag) => tag.replace(/[-_].*/, "").toLowerCase()),
-  sample_rate: number.pipe(z.literal(SAMPLE_RATES_HZ)),
-  encoding: z.enum(ENCODINGS),
-  channels: number.pipe(z.literal([1, 2])),
-  /** Which of the channels is heard. */
-  channel: z.union([z.literal("mix"), number.pipe(z.literal([0, 1]))]),
-  /** A hint for spelling and style; "" is none. */
-  prompt: z.string().max(PROMPT_CHARACTERS_MAX),
-  /** Who ends utterances: `server` at a silence, or `none` but the client. */
-  vad: z.enum(["server", "none"]),
-  threshold: number.pipe(z.number().min(0).max(1)),
-  prefix_ms: whole(0, 2000),
-  silence_ms: whole(100, 10_000),
-  max_ms: whole(1000, 120_000),
-  /** Words of the utterance that is still being spoken. */
-  interim: flag,
-  /** The times of the words. */
-  words: flag,
+    .transform((tag) => tag.replace(/[-_].*/, "").toLowerCase())
+    .pipe(z.string())
+    .describe("of the speech; `auto` detects it for each utterance"),
+  sample_rate: number.pipe(z.literal(SAMPLE_RATES_HZ)).describe("in Hz; other rates than 16000 are resampled"),
+  encoding: z.enum(ENCODINGS).describe("of a sample; little-endian"),
+  channels: number.pipe(z.literal([1, 2])).describe("two are interleaved"),
+  channel: z.union([z.literal("mix"), number.pipe(z.literal([0, 1]))]).describe("which of two is heard"),
+  /** "" is none. */
+  prompt: z.string().max(PROMPT_CHARACTERS_MAX).describe("names and rare words that may come, in the spelling that is wanted: a hint"),
+  vad: z
+    .enum(["server", "none"])
+    .describe("who ends an utterance in a stream: the server, at a silence, or only the client. `none` in `events` only"),
+  threshold: number.pipe(z.number().min(0).max(1)).describe("above this probability of speech somebody speaks; higher in noise"),
+  prefix_ms: whole(0, 2000).describe("audio before the first sound of speech that belongs to the utterance"),
+  silence_ms: whole(100, 10_000).describe("silence that ends an utterance"),
+  max_ms: whole(1000, 120_000).describe("a longer utterance is cut at its best pause"),
+  interim: flag.describe("whether `partial` events come"),
+  words: flag.describe("whether finals carry the times of their words, where the engine has them"),
 }
 
 /** What each may be; ends the sentence "must be …". */
@@ -67,13 +69,13 @@ export const CONFIG_VALUES: Readonly<Record<Name, string>> = {
   words: "0 or 1",
 }
 
-type Schemas = typeof schemas
+type Schemas = typeof CONFIG_FIELDS
 type Name = keyof Schemas
 
 /** Under the names of the wire. */
 export type Config = { readonly [K in Name]: z.output<Schemas[K]> }
 
-export const CONFIG_NAMES = Object.keys(schemas) as Name[]
+export const CONFIG_NAMES = Object.keys(CONFIG_FIELDS) as Name[]
 
 export const DEFAULT_CONFIG: Config = {
   language: "auto",
@@ -101,7 +103,7 @@ export function withWishes(base: Config, given: Readonly<Record<string, unknown>
   const wished: Record<string, unknown> = {}
   for (const name of CONFIG_NAMES) {
     if (given[name] === undefined) continue
-    const result = schemas[name].safeParse(given[name])
+    const result = CONFIG_FIELDS[name].safeParse(given[name])
     if (!result.success) return { ok: false, fault: `${name} must be ${CONFIG_VALUES[name]}` }
     wished[name] = result.data
   }

@@ -2,6 +2,7 @@
  * The JSON text messages of a client in mode `events`: which there are, and what is wrong with one that is none of them. Pure.
  */
 import { z } from "zod"
+import { CONFIG_FIELDS } from "./config.ts"
 
 /** A control with a long prompt fits many times over; parsing a long message would hold everybody else up. */
 export const CONTROL_CHARACTERS_MAX = 16_384
@@ -13,10 +14,24 @@ const TYPES = ["config", "commit", "clear", "keepalive", "close"] as const
 /** The wishes of a `config` stand beside these and are read by config.ts. */
 const Control = z.looseObject({
   type: z.enum(TYPES),
-  /** Comes back in the event that this control causes. */
-  ref: z.string().max(REF_CHARACTERS_MAX).optional(),
-  mode: z.literal("events").optional(),
+  ref: z.string().max(REF_CHARACTERS_MAX).optional().describe("comes back in the event that this control causes"),
+  mode: z.literal("events").optional().describe("cannot change on an open socket"),
 })
+
+/** Each control for itself, as its client writes it. */
+export const CONTROLS = {
+  config: control("config", "changes the parameters that stand beside it, all or nothing").extend(z.object(CONFIG_FIELDS).partial().shape),
+  commit: control("commit", "ends the open utterance now, even an empty one"),
+  clear: control("clear", "forgets the open utterance and its audio; what ended before keeps its words"),
+  keepalive: control("keepalive", "nothing: silent sockets stay open as long as they answer pings"),
+  close: control("close", "ends the stream: everything said so far is answered, then `done` comes and the server closes"),
+}
+
+function control<Type extends Control["type"]>(type: Type, meaning: string) {
+  return Control.pick({ ref: true })
+    .extend({ type: z.literal(type) })
+    .describe(meaning)
+}
 
 export type Control = z.output<typeof Control>
 

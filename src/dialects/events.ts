@@ -3,15 +3,15 @@
  * JSON text. Field names are snake_case and times whole milliseconds. A bad control is answered by an `error` event and
  * changes nothing. Knows no socket, no engine and no clock.
  */
+import type { z } from "zod"
 import { type AudioReader, createAudioReader } from "../audio/input.ts"
 import type { FinalEvent, SpeechEvent } from "../speech/events.ts"
 import type { Word } from "../speech/transcript.ts"
 import { audioFormatOf, type Config, changedTooLate, streamChangesOf, streamOptionsOf, withWishes } from "./config.ts"
 import { type Control, type ControlError, readControl } from "./controls.ts"
 import type { Command, Dialect, SessionFacts } from "./dialect.ts"
+import type { EventFields, WordFields } from "./event-messages.ts"
 import { accept, readStream } from "./reading.ts"
-
-type Fields = Readonly<Record<string, unknown>>
 
 export function createEvents(initial: Config): Dialect {
   let config = initial
@@ -26,20 +26,20 @@ export function createEvents(initial: Config): Dialect {
   let closeRef: string | undefined
 
   /** The fields of the events' common head come first, so that a person can read the wire. */
-  function line(type: string, fields: Fields): string {
+  function line({ type, ...fields }: EventFields): string {
     return JSON.stringify({ type, seq: seq++, ...fields })
   }
 
-  function say(type: string, fields: Fields): Command {
-    return { type: "say", text: line(type, fields) }
+  function say(event: EventFields): Command {
+    return { type: "say", text: line(event) }
   }
 
-  function ready(ref?: string): [string, Fields] {
-    return ["ready", { session: facts?.session, model: facts?.model, config, ref }]
+  function ready(ref?: string): EventFields {
+    return { type: "ready", session: facts?.session, model: facts?.model, config, ref }
   }
 
   function refuse({ code, message, ref }: ControlError): readonly Command[] {
-    return [say("error", { code, message, fatal: false, ref })]
+    return [say({ type: "error", code, message, fatal: false, ref })]
   }
 
   function obey(control: Control): readonly Command[] {
@@ -70,12 +70,13 @@ export function createEvents(initial: Config): Dialect {
     const late = started ? changedTooLate(config, result.config) : undefined
     if (late) return refuse({ code: "too_late", message: `${late} can only change before the first audio`, ref })
     config = result.config
-    const told = say(...ready(ref))
+    const told = say(ready(ref))
     return started ? [{ type: "configure", changes: streamChangesOf(config) }, told] : [told]
   }
 
-  function finalFields(event: FinalEvent): Fields {
+  function finalFields(event: FinalEvent): EventFields {
     return {
+      type: event.type,
       utt: event.utterance,
       seg: event.segment,
       text: event.text,
@@ -97,13 +98,15 @@ export function createEvents(initial: Config): Dialect {
     return cause === "commit" ? commitRefs.shift() : undefined
   }
 
-  function fieldsOf(event: SpeechEvent): Fields {
-    switch (event.type) {
+  function fieldsOf(event: SpeechEvent): EventFields {
+    const { type } = event
+    switch (type) {
       case "speech_start":
       case "speech_end":
-        return { utt: event.utterance, at_ms: Math.round(event.atMs) }
+        return { type, utt: event.utterance, at_ms: Math.round(event.atMs) }
       case "partial":
         return {
+          type,
           utt: event.utterance,
           seg: event.segment,
           text: event.text,
@@ -115,9 +118,9 @@ export function createEvents(initial: Config): Dialect {
       case "final":
         return finalFields(event)
       case "failed":
-        return { utt: event.utterance, cause: event.cause, code: event.code, message: event.message, ref: answered(event) }
+        return { type, utt: event.utterance, cause: event.cause, code: event.code, message: event.message, ref: answered(event) }
       case "cleared":
-        return { utt: event.utterance, ref: clearRefs.shift() }
+        return { type, utt: event.utterance, ref: clearRefs.shift() }
     }
   }
 
@@ -127,7 +130,7 @@ export function createEvents(initial: Config): Dialect {
     },
     greet(told) {
       facts = told
-      return [line(...ready())]
+      return [line(ready())]
     },
     readBytes(bytes) {
       if (bytes.length === 0) return []
@@ -140,9 +143,9 @@ export function createEvents(initial: Config): Dialect {
       const read = readControl(text)
       return "error" in read ? refuse(read.error) : obey(read.control)
     },
-    write: (event) => [line(event.type, fieldsOf(event))],
-    finished: ({ audioMs, utterances }) => [line("done", { audio_ms: Math.round(audioMs), utterances, ref: closeRef })],
-    fail: (fault, message) => [line("error", { code: fault, message, fatal: true })],
+    write: (event) => [line(fieldsOf(event))],
+    finished: ({ audioMs, utterances }) => [line({ type: "done", audio_ms: Math.round(audioMs), utterances, ref: closeRef })],
+    fail: (fault, message) => [line({ type: "error", code: fault, message, fatal: true })],
     close() {
       reader?.close()
       reader = undefined
@@ -150,7 +153,7 @@ export function createEvents(initial: Config): Dialect {
   }
 }
 
-function wordFields({ text, startMs, endMs, confidence }: Word): Fields {
+function wordFields({ text, startMs, endMs, confidence }: Word): z.output<typeof WordFields> {
   return { text, start_ms: Math.round(startMs), end_ms: Math.round(endMs), confidence: rounded(confidence) }
 }
 

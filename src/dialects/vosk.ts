@@ -2,7 +2,7 @@
  * The wire of Vosk's WebSocket server: each audio message is answered by exactly one JSON text, the words of the utterance so far or
  * those of one that has ended, because its clients send and read in turns. Knows no engine and no clock.
  */
-import { z } from "zod"
+import type { z } from "zod"
 import { type AudioReader, createAudioReader, SAMPLE_RATES_HZ } from "../audio/input.ts"
 import type { FinalEvent, SpeechEvent } from "../speech/events.ts"
 import { joinTexts, type Word } from "../speech/transcript.ts"
@@ -12,9 +12,7 @@ import type { Command, Dialect } from "./dialect.ts"
 import type { SocketDoor } from "./door.ts"
 import { OWN_MESSAGE_MAX } from "./own-door.ts"
 import { accept, readStream } from "./reading.ts"
-
-/** What Vosk takes where nobody says it. */
-const SAMPLE_RATE_HZ = 8_000
+import { readMessage, SAMPLE_RATE_HZ, type VoskAnswer, type VoskMessage, type VoskWord } from "./vosk-messages.ts"
 
 /** Unsupported data: what a client gets that wishes for a sample rate that we cannot read. */
 const UNSUPPORTED = 1003
@@ -23,21 +21,6 @@ const TOO_BIG = 1009
 
 /** What a list of phrases has for all other words. */
 const UNKNOWN_WORD = "[unk]"
-
-const Message = z.looseObject({
-  /** As loosely typed as with Vosk itself: a client whose rate went unheard would get words made of noise. */
-  config: z
-    .looseObject({
-      sample_rate: z.unknown().optional(),
-      words: z.unknown().optional(),
-      max_alternatives: z.unknown().optional(),
-      phrase_list: z.unknown().optional(),
-    })
-    .optional(),
-  /** Whatever it is. */
-  eof: z.unknown().optional(),
-  reset: z.unknown().optional(),
-})
 
 /** An utterance that has ended. */
 interface Ended {
@@ -80,14 +63,14 @@ export function createVosk(initial: Config): Dialect {
 
   function told(utterance: Ended): string {
     const result = words && utterance.words.length > 0 ? { result: utterance.words.map(wordFields) } : {}
-    if (!alternatives) return JSON.stringify({ ...result, text: utterance.text })
-    return JSON.stringify({ alternatives: [{ confidence: utterance.confidence ?? 1, ...result, text: utterance.text }] })
+    if (!alternatives) return written({ ...result, text: utterance.text })
+    return written({ alternatives: [{ confidence: utterance.confidence ?? 1, ...result, text: utterance.text }] })
   }
 
   /** One answer: an utterance that ended, or what is being said. */
   function answer(): string {
     const next = ended.shift()
-    return next ? told(next) : JSON.stringify({ partial })
+    return next ? told(next) : written({ partial })
   }
 
   /** All that ended, in one answer. */
@@ -99,7 +82,7 @@ export function createVosk(initial: Config): Dialect {
     return told(others.length === 0 ? first : { text, words: all.flatMap(({ words }) => words), confidence: null })
   }
 
-  function configure(wished: NonNullable<z.output<typeof Message>["config"]>): readonly Command[] {
+  function configure(wished: NonNullable<VoskMessage["config"]>): readonly Command[] {
     if (wished.words !== undefined) words = Boolean(wished.words)
     if (wished.max_alternatives !== undefined) alternatives = Number(wished.max_alternatives) > 0
     // The audio that came is read already.
@@ -143,7 +126,7 @@ export function createVosk(initial: Config): Dialect {
     readText(text) {
       if (text.length > CONTROL_CHARACTERS_MAX)
         return [{ type: "fail", code: TOO_BIG, reason: `a text has at most ${CONTROL_CHARACTERS_MAX} characters` }]
-      const message = parsed(text)
+      const message = readMessage(text)
       if (!message) return []
       if (message.eof !== undefined) return [...(reader ? accept(reader.end()) : []), { type: "finish" }]
       if (message.reset !== undefined) {
@@ -191,16 +174,12 @@ function together(segments: readonly FinalEvent[]): Ended {
   }
 }
 
-function wordFields({ text, startMs, endMs, confidence }: Word) {
-  return { conf: confidence ?? 1, end: endMs / 1000, start: startMs / 1000, word: text }
+function written(answer: VoskAnswer): string {
+  return JSON.stringify(answer)
 }
 
-function parsed(text: string): z.output<typeof Message> | undefined {
-  try {
-    return Message.safeParse(JSON.parse(text)).data
-  } catch {
-    return undefined
-  }
+function wordFields({ text, startMs, endMs, confidence }: Word): z.output<typeof VoskWord> {
+  return { conf: confidence ?? 1, end: endMs / 1000, start: startMs / 1000, word: text }
 }
 
 function line(status: number, text: string): Response {

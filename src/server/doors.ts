@@ -77,11 +77,18 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
     return refused(door, { reason: "handshake", status: 400, message: "not a WebSocket handshake" }, asking)
   }
 
-  /** Somebody who does not even ask for a socket is told how, and counts as no refusal. */
-  function tellOfSocket(door: SocketDoor, { method }: Request, asking: Asking): Response {
+  /**
+   * Somebody who does not even ask for a socket is told why there is none for him, or else how to get one, and counts as no refusal:
+   * browsers hide from a page why its socket was refused, so that it asks again like this.
+   */
+  function tellOfSocket(door: SocketDoor, request: Request, asking: Asking, server: Bun.Server<Admitted>): Response {
     const { refuse } = door
-    if (!isReading(method))
+    if (!isReading(request.method))
       return worded(refuse, { reason: "method", status: 405, message: "only GET here" }, asking, { allow: "GET, HEAD" })
+    const client = letIn(door, request, asking, server)
+    if ("reason" in client) return worded(refuse, client, asking)
+    const opening = door.open(asking, defaults)
+    if (!opening.ok) return opening.refusal
     const message = `${asking.path} speaks WebSocket only`
     return worded(refuse, { reason: "handshake", status: 426, message }, asking, { upgrade: "websocket", connection: "Upgrade" })
   }
@@ -137,7 +144,7 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
       const [first, ...others] = http
       if (first)
         return call([first, ...others], request, { ...asking, rest: decoded(rest) }, server).then((response) => named(response, asking))
-      return socket ? named(tellOfSocket(socket, request, asking), asking) : "elsewhere"
+      return socket ? named(tellOfSocket(socket, request, asking, server), asking) : "elsewhere"
     },
   }
 }

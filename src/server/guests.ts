@@ -31,7 +31,7 @@ const SOUND_LENGTH_MIN = 64
 
 export interface Guest {
   readonly session: Session
-  /** A message for its session. */
+  /** A message for its session. Its audio is counted while it comes: a session may last for hours, and who watches wants to see it. */
   receive(message: Uint8Array | string): void
   /** To be called once, when the connection is over: ends the session. */
   leave(code: number, reason: string): void
@@ -45,6 +45,14 @@ export function welcome({ opening, client, admission, minReplyMs, ...options }: 
   const session = createSession({ ...options, client: ownerOf(client), mode, dialect, minReplyMs: opening.paced ? minReplyMs : 0 })
   const place = admission.enter(client)
   const openedAtMs = clock.now()
+  let audioSecondsCounted = 0
+
+  function countAudio() {
+    const { audioSeconds: all } = session.counts
+    audioSeconds.inc({ mode }, all - audioSecondsCounted)
+    audioSecondsCounted = all
+  }
+
   sessionsOpen.inc({ mode })
   log.info("connected", { session: id, mode, ...opening.facts, key: client.key, address: client.address })
   return {
@@ -52,13 +60,14 @@ export function welcome({ opening, client, admission, minReplyMs, ...options }: 
     receive(message) {
       if (message.length >= SOUND_LENGTH_MIN) place.heard()
       session.receive(message)
+      countAudio()
     },
     leave(code, reason) {
       place.leave()
       session.close()
+      countAudio()
       const { counts } = session
       sessionsOpen.dec({ mode })
-      audioSeconds.inc({ mode }, counts.audioSeconds)
       log.info("disconnected", { session: id, code, reason, durationMs: Math.round(clock.now() - openedAtMs), ...counts })
     },
   }

@@ -13,6 +13,7 @@ import type { Log } from "../log.ts"
 import { refusals } from "../metrics.ts"
 import { type Client, createAdmission, ownerOf } from "./admission.ts"
 import { createAuth } from "./auth.ts"
+import { isOfPage, pageFile, wantsPage } from "../page/files.ts"
 import { createCalls } from "./calls.ts"
 import type { Canary } from "./canary.ts"
 import { type Answer, createDoors, isReading } from "./doors.ts"
@@ -86,6 +87,8 @@ const RETRY_AFTER_SECONDS = 1
 
 /** It tells of the clients, by the names of their keys. The other pages are the same for everybody, and probes show no key. */
 const KEYED_PAGE = "/metrics"
+const FRONT =
+  "xrx-stt: speech to text over a WebSocket at /api/v1/ws; also /healthz, /readyz, /metrics; in a browser, the page to try it, /status and /docs"
 
 /** How often a server that leaves looks whether its last answers are out. */
 const PENDING_LOOK_MS = 10
@@ -122,11 +125,11 @@ export function startServer(options: ServerOptions): RunningServer {
     return metricsPage()
   }
 
-  const pages = new Map<string, () => Response | Promise<Response>>([
+  const pages = new Map<string, (request: Request) => Response | Promise<Response>>([
     ["/healthz", () => line(200, "ok")],
     ["/readyz", readyz],
     [KEYED_PAGE, showMetrics],
-    ["/", () => line(200, "xrx-stt: speech to text over a WebSocket at /api/v1/ws; also /healthz, /readyz, /metrics")],
+    ["/", front],
   ])
 
   function answer(request: Request, bun: Bun.Server<Admitted>): Answer {
@@ -137,15 +140,27 @@ export function startServer(options: ServerOptions): RunningServer {
     return entered === "elsewhere" ? page(url, request) : entered
   }
 
-  function page({ pathname, searchParams }: URL, { method, headers }: Request): Response | Promise<Response> {
-    const asked = pages.get(pathname)
+  function page({ pathname, searchParams }: URL, request: Request): Response | Promise<Response> {
+    const asked = pages.get(pathname) ?? lookOf(pathname)
     if (!asked) return line(404, "nothing here")
-    if (!isReading(method)) return line(405, "only GET here", { allow: "GET, HEAD" })
-    if (pathname !== KEYED_PAGE) return asked()
-    const shown = auth.check({ header: (name) => headers.get(name), query: searchParams }, true)
-    if (shown.ok) return asked()
+    if (!isReading(request.method)) return line(405, "only GET here", { allow: "GET, HEAD" })
+    if (pathname !== KEYED_PAGE) return asked(request)
+    const shown = auth.check({ header: (name) => request.headers.get(name), query: searchParams }, true)
+    if (shown.ok) return asked(request)
     refusals.inc({ door: "metrics", reason: shown.refusal.reason })
     return line(shown.refusal.status, shown.refusal.message, { "www-authenticate": "Bearer" })
+  }
+
+  /** For a browser. */
+  function lookOf(path: string) {
+    if (!isOfPage(path)) return undefined
+    return async () => (await pageFile(path)) ?? line(404, "nothing here")
+  }
+
+  /** People see the page; whoever asks from a terminal reads what there is. */
+  async function front(request: Request): Promise<Response> {
+    const page = wantsPage(request) ? await pageFile("/") : undefined
+    return page ?? line(200, FRONT, { vary: "accept" })
   }
 
   const server = Bun.serve<Admitted>({

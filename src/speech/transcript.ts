@@ -41,6 +41,21 @@ export interface Transcript {
   readonly segments: readonly Segment[]
 }
 
+/** What was understood of a whole recording; its times count from its start. */
+export interface Heard extends Transcript {
+  readonly durationMs: number
+}
+
+/** The parts of a recording, in order, as one. `endMs` is where each part ends. */
+export function joinParts(parts: readonly (Transcript & { readonly endMs: number })[]): Heard {
+  return {
+    text: joinTexts(parts.map(({ text }) => text)),
+    segments: parts.flatMap(({ segments }) => segments),
+    language: parts.find(({ language }) => language !== null)?.language ?? null,
+    durationMs: parts.at(-1)?.endMs ?? 0,
+  }
+}
+
 /** Whether a segment with these two numbers is silence, given the setting `NO_SPEECH_THRESHOLD`. */
 export type SilenceRule = (noSpeechProb: number, avgLogprob: number, noSpeechThreshold: number) => boolean
 

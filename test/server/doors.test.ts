@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { createConnection } from "node:net"
 import { type Asking, type HttpCall, Refused } from "../../src/dialects/door.ts"
 import { HTTP_DOORS, SOCKET_DOORS } from "../../src/dialects/index.ts"
+import { ownDoor } from "../../src/dialects/own-door.ts"
 import { EngineError } from "../../src/engines/engine.ts"
 import { registry } from "../../src/metrics.ts"
 import { createRoutes } from "../../src/server/routes.ts"
@@ -73,6 +74,22 @@ describe("a socket's door", () => {
       message: "full: 1 sessions are open",
       id: full.headers.get("x-request-id"),
     })
+    first.close()
+    await first.closed
+  })
+
+  test("tells a plain request why a socket would be refused, since a browser hides it, and counts no refusal", async () => {
+    const { server } = serve({ socketDoors: [socketDoor(), ownDoor], allowedOrigins: ["https://good.example"], maxSessions: 1 })
+    const stranger = await ask(server.url, "/test", { headers: { origin: "https://bad.example" } })
+    expect(stranger).toMatchObject({ status: 403, body: { by: "socket", reason: "origin" } })
+    const bad = await fetch(new URL("/api/v1/ws?mode=events&silence_ms=1", server.url))
+    expect([bad.status, await bad.text()]).toEqual([400, "silence_ms must be a whole number from 100 to 10000\n"])
+    const counted = (await registry.getSingleMetric("xrx_stt_refusals_total")?.get())?.values
+    const first = await connect(at(server.url))
+    const full = await ask(server.url, "/test")
+    expect(full).toMatchObject({ status: 503, body: { by: "socket", reason: "full" } })
+    expect(full.headers.get("retry-after")).toBe("1")
+    expect((await registry.getSingleMetric("xrx_stt_refusals_total")?.get())?.values).toEqual(counted ?? [])
     first.close()
     await first.closed
   })

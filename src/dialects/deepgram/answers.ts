@@ -2,18 +2,11 @@
  * Deepgram's answer to a recording: what was heard of each channel, its words, and where wished its utterances and paragraphs.
  * Pure. Where the engine tells no words, its segments stand for them.
  */
-import { joinTexts, type Segment, type Word } from "../../speech/transcript.ts"
+import type { z } from "zod"
+import { type Heard, joinTexts, type Word } from "../../speech/transcript.ts"
 import { metadataBody, rounded, seconds, type Told, wordBody } from "./bodies.ts"
+import type { ListenAnswer, ListenParagraphs } from "./shapes.ts"
 import type { RecordedWishes } from "./wishes.ts"
-
-/** All of one channel. */
-export interface HeardChannel {
-  readonly text: string
-  readonly segments: readonly Segment[]
-  /** Null if nobody spoke, or if the engine does not say. */
-  readonly language: string | null
-  readonly durationMs: number
-}
 
 /** What parts two paragraphs: a pause, or their length. */
 const PARAGRAPH_PAUSE_MS = 1500
@@ -23,7 +16,7 @@ const SENTENCE_END = /[.?!。？！…]["'”’)\]]*$/u
 
 type Wishes = Pick<RecordedWishes, "language" | "paragraphs" | "utterances" | "splitSeconds">
 
-export function answerBody(channels: readonly HeardChannel[], wishes: Wishes, told: Told) {
+export function answerBody(channels: readonly Heard[], wishes: Wishes, told: Told): z.output<typeof ListenAnswer> {
   return {
     metadata: metadataBody(told),
     results: {
@@ -33,7 +26,7 @@ export function answerBody(channels: readonly HeardChannel[], wishes: Wishes, to
   }
 }
 
-function channelBody(channel: HeardChannel, { language, paragraphs }: Wishes) {
+function channelBody(channel: Heard, { language, paragraphs }: Wishes) {
   const { text } = channel
   const alternative = {
     transcript: text,
@@ -49,7 +42,7 @@ interface Piece extends Word {
   readonly isWord: boolean
 }
 
-function piecesOf({ segments }: HeardChannel): Piece[] {
+function piecesOf({ segments }: Heard): Piece[] {
   return segments.flatMap((segment): Piece[] => {
     if (segment.words) return segment.words.map((word) => ({ ...word, isWord: true }))
     const { startMs, endMs, avgLogprob } = segment
@@ -65,7 +58,7 @@ function confidenceOf(pieces: readonly Piece[]): number {
 }
 
 /** Of all channels, in the order in which they were said. */
-function utterancesOf(channels: readonly HeardChannel[], { splitSeconds }: Wishes, requestId: string) {
+function utterancesOf(channels: readonly Heard[], { splitSeconds }: Wishes, requestId: string) {
   const isPause = (before: Piece, after: Piece) => after.startMs - before.endMs >= splitSeconds * 1000
   return channels
     .flatMap((heard, channel) =>
@@ -81,7 +74,7 @@ function utterancesOf(channels: readonly HeardChannel[], { splitSeconds }: Wishe
     .sort((a, b) => a.start - b.start)
 }
 
-function paragraphsOf(pieces: readonly Piece[]) {
+function paragraphsOf(pieces: readonly Piece[]): z.output<typeof ListenParagraphs> {
   const sentences = grouped(pieces, (before) => SENTENCE_END.test(before.text))
   let inParagraph = 0
   const paragraphs = grouped(sentences, (before, after) => {

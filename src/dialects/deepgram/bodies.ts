@@ -2,18 +2,11 @@
  * The pieces that Deepgram's live messages and its answers to recordings have in common: words, and who heard them. Pure.
  * Seconds on this wire, ms inside. Typed clients fail where a number is missing: one that the engine does not tell is 0.
  */
+import type { z } from "zod"
 import type { Word } from "../../speech/transcript.ts"
+import type { ListenMetadata, ListenWord } from "./shapes.ts"
 
-export interface WordBody {
-  /** Plain: lower case, without punctuation. */
-  readonly word: string
-  readonly start: number
-  readonly end: number
-  readonly confidence: number
-  readonly punctuated_word: string
-}
-
-export function wordBody({ text, startMs, endMs, confidence }: Word): WordBody {
+export function wordBody({ text, startMs, endMs, confidence }: Word): z.output<typeof ListenWord> {
   return { word: plain(text), start: seconds(startMs), end: seconds(endMs), confidence: rounded(confidence), punctuated_word: text }
 }
 
@@ -37,7 +30,7 @@ export interface Hearer {
 }
 
 export function modelInfo({ model, provider }: Hearer) {
-  return { name: model, version: "unknown", arch: provider }
+  return { name: model, version: "unknown", arch: provider } as const
 }
 
 /** The same for the same model, as clients compare it. */
@@ -56,7 +49,7 @@ export interface Told {
   readonly hearer: Hearer
 }
 
-export function metadataBody({ requestId, sha256, unixMs, durationMs, channels, hearer }: Told) {
+export function metadataBody({ requestId, sha256, unixMs, durationMs, channels, hearer }: Told): z.output<typeof ListenMetadata> {
   const uuid = modelUuid(hearer)
   return {
     transaction_key: "deprecated",

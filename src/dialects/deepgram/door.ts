@@ -3,9 +3,11 @@
  * one that is here, unless the operator is strict. A refusal is Deepgram's: its body, and the headers in which its clients find
  * the request again.
  */
+import type { z } from "zod"
 import { type HttpDoor, type RefusalReason, refusalOf, SOCKET_MESSAGE_MAX, type SocketDoor, type WordRefusal } from "../door.ts"
 import { createLive } from "./live.ts"
 import { answerRecording } from "./recorded.ts"
+import type { ListenError } from "./shapes.ts"
 import { readLive } from "./wishes.ts"
 
 const PATHS = ["/v1/listen"]
@@ -33,10 +35,10 @@ const CODES: Readonly<Record<RefusalReason, string>> = {
 const STATUS_FULL = 429
 
 const refuse: WordRefusal = ({ reason, status, message }, { requestId }) =>
-  Response.json(
-    { err_code: CODES[reason], err_msg: message, request_id: requestId },
-    { status: reason === "full" ? STATUS_FULL : status, headers: { "dg-request-id": requestId, "dg-error": headerText(message) } },
-  )
+  Response.json({ err_code: CODES[reason], err_msg: message, request_id: requestId } satisfies z.output<typeof ListenError>, {
+    status: reason === "full" ? STATUS_FULL : status,
+    headers: { "dg-request-id": requestId, "dg-error": headerText(message) },
+  })
 
 export const listenSocketDoor: SocketDoor = {
   name: "deepgram",

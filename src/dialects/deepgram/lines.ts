@@ -2,11 +2,13 @@
  * The JSON texts that a client of Deepgram's live wire reads. Times are seconds from the start of the stream, and the final
  * results tile them. Knows no audio and no client.
  */
+import type { z } from "zod"
 import type { FinalEvent } from "../../speech/events.ts"
 import { type Hearer, modelInfo, modelUuid, rounded, seconds, wordBody } from "./bodies.ts"
+import type { LiveError, Results, SpeechStarted, UtteranceEnd } from "./shapes.ts"
 
 /** Channels are mixed before they are heard, so there is one: the first of one. */
-const CHANNEL = [0, 1] as const
+const CHANNEL: [0, 1] = [0, 1]
 
 export interface ResultsFlags {
   readonly speechFinal: boolean
@@ -15,6 +17,8 @@ export interface ResultsFlags {
 
 /** What is understood of a stretch. */
 type Said = Pick<FinalEvent, "text" | "confidence" | "words" | "language">
+
+type Flags = Pick<z.output<typeof Results>, "is_final" | "speech_final" | "from_finalize">
 
 export const NO_WORDS: Said = { text: "", confidence: null, words: null, language: null }
 
@@ -31,7 +35,7 @@ export function createLines(requestId: string, hearer: Hearer, detects: boolean)
   /** Up to where all is settled. */
   let settledMs = 0
 
-  function results({ text, confidence, words, language }: Said, endMs: number, flags: Readonly<Record<string, boolean>>): string {
+  function results({ text, confidence, words, language }: Said, endMs: number, flags: Flags): string {
     const alternative = {
       transcript: text,
       confidence: rounded(confidence),
@@ -46,7 +50,7 @@ export function createLines(requestId: string, hearer: Hearer, detects: boolean)
       ...flags,
       channel: { alternatives: [alternative] },
       metadata: { request_id: requestId, model_info: modelInfo(hearer), model_uuid: modelUuid(hearer) },
-    })
+    } satisfies z.output<typeof Results>)
   }
 
   return {
@@ -56,12 +60,16 @@ export function createLines(requestId: string, hearer: Hearer, detects: boolean)
       settledMs = Math.max(settledMs, endMs)
       return line
     },
-    speechStarted: (atMs) => JSON.stringify({ type: "SpeechStarted", channel: CHANNEL, timestamp: seconds(atMs) }),
-    utteranceEnd: (lastWordEndMs) => JSON.stringify({ type: "UtteranceEnd", channel: CHANNEL, last_word_end: seconds(lastWordEndMs) }),
+    speechStarted: (atMs) =>
+      JSON.stringify({ type: "SpeechStarted", channel: CHANNEL, timestamp: seconds(atMs) } satisfies z.output<typeof SpeechStarted>),
+    utteranceEnd: (lastWordEndMs) =>
+      JSON.stringify({ type: "UtteranceEnd", channel: CHANNEL, last_word_end: seconds(lastWordEndMs) } satisfies z.output<
+        typeof UtteranceEnd
+      >),
   }
 }
 
 /** Something went wrong; the newer clients pass it on as it is. */
 export function errorLine(variant: string, message: string): string {
-  return JSON.stringify({ type: "Error", variant, message, description: message })
+  return JSON.stringify({ type: "Error", variant, message, description: message } satisfies z.output<typeof LiveError>)
 }

@@ -2,6 +2,7 @@
  * Deepgram's live transcription as a dialect: audio in binary messages, and of what is heard Results that are first interim, then
  * final. Knows no socket, no engine and no clock.
  */
+import type { z } from "zod"
 import { type AudioFormat, type AudioReader, createAudioReader } from "../../audio/input.ts"
 import type { FailedEvent, FinalEvent, SpeechEvent } from "../../speech/events.ts"
 import { audioFormatOf, streamOptionsOf } from "../config.ts"
@@ -11,6 +12,7 @@ import { metadataBody } from "./bodies.ts"
 import { createBeginningReader } from "./container.ts"
 import { createLines, errorLine, NO_WORDS } from "./lines.ts"
 import { readMessage } from "./messages.ts"
+import type { Metadata } from "./shapes.ts"
 import { createSilences } from "./silences.ts"
 import type { LiveWishes } from "./wishes.ts"
 
@@ -141,7 +143,11 @@ export function createLive({ config, container, endpoints, utteranceEndMs, vadEv
     finished({ audioMs }) {
       const { session: requestId, unixMs, model } = facts
       const told = { requestId, unixMs, sha256: sha256.digest("hex"), durationMs: audioMs, hearer: { model, provider } }
-      return [JSON.stringify({ type: "Metadata", ...metadataBody({ ...told, channels: format?.channels ?? config.channels }) })]
+      return [
+        JSON.stringify({ type: "Metadata", ...metadataBody({ ...told, channels: format?.channels ?? config.channels }) } satisfies z.output<
+          typeof Metadata
+        >),
+      ]
     },
     fail: (fault, message) => [errorLine(fault, message)],
     closing: (fault) => (fault === "message_too_big" ? undefined : { code: 1011, reason: "NET-0000: the server cannot go on" }),

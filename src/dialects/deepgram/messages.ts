@@ -2,7 +2,14 @@
 import { z } from "zod"
 import { CONTROL_CHARACTERS_MAX } from "../controls.ts"
 
-const Message = z.object({ type: z.enum(["KeepAlive", "Finalize", "CloseStream"]) })
+/** Each for itself, and what it does. */
+export const MESSAGES = {
+  KeepAlive: z.object({ type: z.literal("KeepAlive") }).describe("keeps the stream open while no audio comes"),
+  Finalize: z.object({ type: z.literal("Finalize") }).describe("ends the open utterance now"),
+  CloseStream: z.object({ type: z.literal("CloseStream") }).describe("ends the stream: everything said so far is answered"),
+}
+
+const Message = z.discriminatedUnion("type", [MESSAGES.KeepAlive, MESSAGES.Finalize, MESSAGES.CloseStream])
 
 export type Message = z.output<typeof Message>["type"]
 

@@ -3,10 +3,9 @@
  * engine.
  */
 import { EngineError } from "../../engines/engine.ts"
-import { joinTexts, type Segment } from "../../speech/transcript.ts"
+import { type Heard, joinParts } from "../../speech/transcript.ts"
 import { type HttpCall, Refused } from "../door.ts"
-import type { RecordingPart } from "../recordings.ts"
-import { answerBody, type HeardChannel } from "./answers.ts"
+import { answerBody } from "./answers.ts"
 import { type RecordedWishes, readRecorded } from "./wishes.ts"
 
 /** Of a recording whose channels are heard one by one. More are a concert, and each costs as much as a whole recording. */
@@ -37,7 +36,7 @@ async function readBody({ keep }: HttpCall) {
   return { pieces, sha256: hasher.digest("hex") }
 }
 
-async function hearChannels(call: HttpCall, pieces: readonly Uint8Array[], wishes: RecordedWishes): Promise<HeardChannel[]> {
+async function hearChannels(call: HttpCall, pieces: readonly Uint8Array[], wishes: RecordedWishes): Promise<Heard[]> {
   if (!wishes.multichannel) return [await hear(call, pieces, wishes, "mix")]
   const channels = [await hear(call, pieces, wishes, 0)]
   const most = wishes.raw?.channels ?? CHANNELS_MAX
@@ -50,7 +49,7 @@ async function hearChannels(call: HttpCall, pieces: readonly Uint8Array[], wishe
 }
 
 /** A file says how many channels it has only by refusing the first that it lacks; what could be read once is not damaged. */
-async function ifThere(heard: Promise<HeardChannel>): Promise<HeardChannel | undefined> {
+async function ifThere(heard: Promise<Heard>): Promise<Heard | undefined> {
   try {
     return await heard
   } catch (thrown) {
@@ -59,16 +58,10 @@ async function ifThere(heard: Promise<HeardChannel>): Promise<HeardChannel | und
   }
 }
 
-async function hear(call: HttpCall, pieces: readonly Uint8Array[], wishes: RecordedWishes, channel: "mix" | number): Promise<HeardChannel> {
+async function hear(call: HttpCall, pieces: readonly Uint8Array[], wishes: RecordedWishes, channel: "mix" | number): Promise<Heard> {
   const { language, prompt, raw } = wishes
   const options = { language, prompt, words: true, ...(raw ? { raw: { ...raw, channel: sideOf(channel) } } : { channel }) }
-  const parts: RecordingPart[] = await Array.fromAsync(call.recordings.transcribe(bytesOf(pieces), options, call.signal))
-  return {
-    text: joinTexts(parts.map(({ text }) => text)),
-    segments: parts.flatMap((part): readonly Segment[] => part.segments),
-    language: parts.find((part) => part.language !== null)?.language ?? null,
-    durationMs: parts.at(-1)?.endMs ?? 0,
-  }
+  return joinParts(await Array.fromAsync(call.recordings.transcribe(bytesOf(pieces), options, call.signal)))
 }
 
 /** Raw samples have two channels at most. */

@@ -2,23 +2,13 @@
  * What a client of Deepgram may say in the URL of `/v1/listen`: parameters in, wishes or one clear fault out. Pure. What Deepgram
  * knows and we do not changes nothing, except where the client would wait in vain for what it asks.
  */
-import type { AudioFormat, Encoding } from "../../audio/input.ts"
+import type { z } from "zod"
+import type { AudioFormat } from "../../audio/input.ts"
 import type { Language } from "../../engines/engine.ts"
 import { audioFormatOf, type Config, DEFAULT_CONFIG, PROMPT_CHARACTERS_MAX, withWishes } from "../config.ts"
 import { type Defaults, Refused } from "../door.ts"
 import { isServed } from "../model-names.ts"
-
-const ENCODINGS: Readonly<Record<string, Encoding>> = { linear16: "pcm_s16le", linear32: "pcm_f32le", mulaw: "mulaw", alaw: "alaw" }
-
-/** Deepgram's clients ask for 10 and 25 ms: its words do not depend on it. A recogniser of whole utterances would hear half sentences. */
-const SILENCE_MS_MIN = 300
-const SILENCE_MS_MAX = 10_000
-
-/** As Deepgram limits it from below. */
-const UTTERANCE_END_MS_MIN = 1000
-
-/** Where Deepgram ends an utterance of a recording unless it is told otherwise. */
-const UTTERANCE_SPLIT_SECONDS = 0.8
+import { ENCODINGS, PARAMETERS, SILENCE_MS_MAX, SILENCE_MS_MIN } from "./parameters.ts"
 
 export interface LiveWishes {
   /** How the stream is heard. Its format counts unless the audio itself says it. */
@@ -56,18 +46,18 @@ export function readLive(query: URLSearchParams, defaults: WishDefaults): LiveWi
   const encoding = said(query, "encoding")
   const config = configOf(query, defaults.language, encoding === undefined ? undefined : formatOf(query, encoding))
   // One stream is heard for each client: to mix the speakers in silence would be no answer.
-  if (flag(query, "multichannel") && (encoding === undefined || config.channels > 1))
+  if (read(query, "multichannel") && (encoding === undefined || config.channels > 1))
     throw wrong("multichannel", "live streams are heard as one channel")
-  const interim = flag(query, "interim_results")
-  const endMs = whole(query, "utterance_end_ms", UTTERANCE_END_MS_MIN)
-  const endpointing = said(query, "endpointing")
-  const endpoints = endpointing?.toLowerCase() !== "false"
+  const interim = read(query, "interim_results")
+  const endMs = read(query, "utterance_end_ms") ?? null
+  const endpointing = read(query, "endpointing")
+  const endpoints = endpointing !== false
   return {
-    config: { ...config, interim, words: true, silence_ms: endpoints ? silenceOf(query) : DEFAULT_CONFIG.silence_ms },
+    config: { ...config, interim, words: true, silence_ms: silenceOf(endpointing) },
     container: encoding === undefined,
     endpoints,
     utteranceEndMs: interim ? endMs : null,
-    vadEvents: flag(query, "vad_events"),
+    vadEvents: read(query, "vad_events"),
   }
 }
 
@@ -78,16 +68,14 @@ export function readRecorded(query: URLSearchParams, defaults: WishDefaults): Re
   // Other encodings live in containers, which say it by themselves.
   const format = encoding !== undefined && ENCODINGS[encoding] ? formatOf(query, encoding) : undefined
   const config = configOf(query, defaults.language, format)
-  const split = Number(said(query, "utt_split") ?? UTTERANCE_SPLIT_SECONDS)
-  if (!(split > 0)) throw wrong("utt_split", "utt_split must be a number of seconds above 0")
   return {
     language: config.language,
     prompt: config.prompt || undefined,
     raw: format && audioFormatOf(config),
-    multichannel: flag(query, "multichannel"),
-    paragraphs: flag(query, "paragraphs") || flag(query, "smart_format"),
-    utterances: flag(query, "utterances"),
-    splitSeconds: split,
+    multichannel: read(query, "multichannel"),
+    paragraphs: read(query, "paragraphs") || read(query, "smart_format"),
+    utterances: read(query, "utterances"),
+    splitSeconds: read(query, "utt_split"),
   }
 }
 
@@ -120,25 +108,16 @@ function promptOf(query: URLSearchParams): string {
   return [...query.getAll("keyterm"), ...keywords].join(", ").slice(0, PROMPT_CHARACTERS_MAX)
 }
 
-function silenceOf(query: URLSearchParams): number {
-  const ms = /^true$/i.test(said(query, "endpointing") ?? "true") ? DEFAULT_CONFIG.silence_ms : whole(query, "endpointing", 0)
-  return Math.min(Math.max(ms ?? 0, SILENCE_MS_MIN), SILENCE_MS_MAX)
+/** Who only turns it on or off leaves how long it is to us. */
+function silenceOf(endpointing: boolean | number | undefined): number {
+  return typeof endpointing === "number" ? Math.min(Math.max(endpointing, SILENCE_MS_MIN), SILENCE_MS_MAX) : DEFAULT_CONFIG.silence_ms
 }
 
-/** Null if it was not said. */
-function whole(query: URLSearchParams, name: string, min: number): number | null {
-  const text = said(query, name)
-  if (text === undefined) return null
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : -1
-  if (value < min) throw wrong(name, `${name} must be a whole number of ms${min > 0 ? `, at least ${min}` : " or false"}`)
-  return value
-}
-
-function flag(query: URLSearchParams, name: string): boolean {
-  const text = said(query, name)
-  if (text === undefined || /^(false|0)$/i.test(text)) return false
-  if (/^(true|1)$/i.test(text)) return true
-  throw wrong(name, `${name} must be true or false`)
+/** Throws Refused. */
+function read<Name extends keyof typeof PARAMETERS>(query: URLSearchParams, name: Name): z.output<(typeof PARAMETERS)[Name]> {
+  const result = PARAMETERS[name].safeParse(said(query, name))
+  if (!result.success) throw wrong(name, `${name} must be ${result.error.issues[0]?.message}`)
+  return result.data as z.output<(typeof PARAMETERS)[Name]>
 }
 
 function refuseWhatIsNotOurs(query: URLSearchParams, defaults: WishDefaults): void {

@@ -2,11 +2,11 @@
  * The ways in for OpenAI's and Groq's clients, REST: transcripts of recordings, translations, the models, and whatever else they
  * ask for below their address, which we do not have. A refusal is OpenAI's envelope.
  */
-import { joinTexts } from "../../speech/transcript.ts"
+import { joinParts } from "../../speech/transcript.ts"
 import { type HttpCall, type HttpDoor, Refused, refusalOf } from "../door.ts"
 import { isServed } from "../model-names.ts"
 import type { RecordingPart } from "../recordings.ts"
-import { bodyOf, type Heard } from "./bodies.ts"
+import { bodyOf } from "./bodies.ts"
 import { readForm } from "./form.ts"
 import { listModels, noSuchModel } from "./models.ts"
 import { wordRefusal as refuse } from "./refusal.ts"
@@ -58,7 +58,7 @@ async function answer(call: HttpCall, task: Task): Promise<Response> {
   const { signal } = call
   return wishes.stream
     ? streamOf(parts, (thrown) => refusalOf(signal.aborted ? signal.reason : thrown))
-    : bodyOf(await whole(parts), task, wishes)
+    : bodyOf(joinParts(await Array.fromAsync(parts)), task, wishes)
 }
 
 async function* bytesOf(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void> {
@@ -78,14 +78,4 @@ async function begun(all: AsyncIterable<RecordingPart>): Promise<AsyncIterableIt
     [Symbol.asyncIterator]: () => told,
   }
   return told
-}
-
-async function whole(parts: AsyncIterable<RecordingPart>): Promise<Heard> {
-  const all = await Array.fromAsync(parts)
-  return {
-    text: joinTexts(all.map(({ text }) => text)),
-    segments: all.flatMap(({ segments }) => segments),
-    language: all.find(({ language }) => language !== null)?.language ?? null,
-    durationMs: all.at(-1)?.endMs ?? 0,
-  }
 }

@@ -2,15 +2,9 @@
  * What OpenAI's clients read of a failure: one envelope, in the body of an answer or in a stream. The server's reasons in, their
  * words out.
  */
+import type { z } from "zod"
 import type { Refusal, RefusalReason, WordRefusal } from "../door.ts"
-
-export interface ErrorBody {
-  readonly message: string
-  readonly type: "invalid_request_error" | "rate_limit_error" | "server_error"
-  /** The field that is wrong. */
-  readonly param: string | null
-  readonly code: string | null
-}
+import type { ErrorAnswer, ErrorBody } from "./messages.ts"
 
 /** Where the client's code could act on it. */
 const CODES: Partial<Record<RefusalReason, string>> = {
@@ -22,9 +16,10 @@ const CODES: Partial<Record<RefusalReason, string>> = {
   unsupported: "unsupported",
 }
 
-export function errorBody({ reason, status, message, field, code }: Refusal): ErrorBody {
+export function errorBody({ reason, status, message, field, code }: Refusal): z.output<typeof ErrorBody> {
   const type = status === 429 ? "rate_limit_error" : status < 500 ? "invalid_request_error" : "server_error"
   return { message, type, param: field ?? null, code: code ?? CODES[reason] ?? null }
 }
 
-export const wordRefusal: WordRefusal = (refusal) => Response.json({ error: errorBody(refusal) }, { status: refusal.status })
+export const wordRefusal: WordRefusal = (refusal) =>
+  Response.json({ error: errorBody(refusal) } satisfies z.output<typeof ErrorAnswer>, { status: refusal.status })

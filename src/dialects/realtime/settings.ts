@@ -27,35 +27,36 @@ const NAME_CHARACTERS_MAX = 200
 const WORDS_MAX = 200
 const name = z.string().max(NAME_CHARACTERS_MAX)
 
-const Transcription = z.object({
-  model: name.nullish(),
-  language: name.nullish(),
-  languages: z.array(name).max(WORDS_MAX).nullish(),
-  keywords: z.array(name).max(WORDS_MAX).nullish(),
+export const Transcription = z.object({
+  model: name.nullish().describe("any name means the one model of this server"),
+  language: name.nullish().describe("of the speech, as in `en`; `auto` or empty to detect it"),
+  languages: z.array(name).max(WORDS_MAX).nullish().describe("of several, each is detected"),
+  keywords: z.array(name).max(WORDS_MAX).nullish().describe("names and rare words that may come: a hint"),
   // Of a longer one the end counts, as of a recording's: it is nearest to what is said now.
   prompt: z
     .string()
     .transform((prompt) => prompt.slice(-PROMPT_CHARACTERS_MAX))
-    .nullish(),
-  delay: name.nullish(),
+    .nullish()
+    .describe("the same as a text; its end counts"),
+  delay: name.nullish().describe("changes nothing"),
 })
 type Transcription = z.output<typeof Transcription>
 
 const milliseconds = z.number().nonnegative()
 
-const TurnDetection = z.object({
+export const TurnDetection = z.object({
   type: z.enum(["server_vad", "semantic_vad"]).default("server_vad"),
-  threshold: z.number().min(0).max(1).nullish(),
-  prefix_padding_ms: milliseconds.nullish(),
-  silence_duration_ms: milliseconds.nullish(),
-  eagerness: z.enum(["low", "medium", "high", "auto"]).nullish(),
+  threshold: z.number().min(0).max(1).nullish().describe("above this probability of speech somebody speaks"),
+  prefix_padding_ms: milliseconds.nullish().describe("audio before the first sound of speech that belongs to the utterance; at most 2000"),
+  silence_duration_ms: milliseconds.nullish().describe("silence that ends an utterance, from 100 to 10000"),
+  eagerness: z.enum(["low", "medium", "high", "auto"]).nullish().describe("of `semantic_vad`: a pause of 1000, 500, 300 or 500 ms ends it"),
 })
 type TurnDetection = z.output<typeof TurnDetection>
 
-const NoiseReduction = z.object({ type: z.enum(["near_field", "far_field"]).nullish() })
+export const NoiseReduction = z.object({ type: z.enum(["near_field", "far_field"]).nullish() }).describe("changes nothing")
 
 /** Both wires at once: no client means something else by the other's names. */
-const Update = z.object({
+export const Update = z.object({
   type: z.enum(["transcription", "realtime"]).optional(),
   audio: z
     .object({

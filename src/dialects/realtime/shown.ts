@@ -1,7 +1,9 @@
 /**
  * A session as its client reads it: in the words of today's wire (GA), or of the older one (beta). Pure.
  */
+import type { z } from "zod"
 import { type Session, timesOf, turnDetectionOf } from "./settings.ts"
+import type { BetaSession, RealtimeSession } from "./shapes.ts"
 
 /** What both wires say of a session. */
 export interface Shown {
@@ -12,7 +14,7 @@ export interface Shown {
   readonly model: string
 }
 
-export function showGa(session: Session, { id, expiresAt, model }: Shown) {
+export function showGa(session: Session, { id, expiresAt, model }: Shown): z.output<typeof RealtimeSession> {
   const { format, transcription, noiseReduction } = session
   return {
     type: "transcription",
@@ -31,7 +33,7 @@ export function showGa(session: Session, { id, expiresAt, model }: Shown) {
   }
 }
 
-export function showBeta(session: Session, { id, expiresAt, model }: Shown) {
+export function showBeta(session: Session, { id, expiresAt, model }: Shown): z.output<typeof BetaSession> {
   const { format, transcription, noiseReduction } = session
   const { language, prompt } = transcription ?? {}
   return {

@@ -1,0 +1,79 @@
+/**
+ * A long talk in the page, to see whether the tab's memory and the delay of words stay flat: `bun test/page/long-talk.ts MINUTES`
+ * (default 10). A looped recording is the microphone. Prints a line every 30 s: the tab's heap after a collection, what all of the
+ * browser's processes that draw pages hold, nodes of the document, utterances, and of those of the last 30 s the middle delay and the
+ * slowest; then how first and last minutes compare. Ends with 1 if the heap grew by more than HEAP_GROWTH_MB_MAX or the delay by more
+ * than DELAY_GROWTH_MS_MAX, or if the page complained.
+ */
+import { rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { wavFromSamples } from "../../src/audio/wav.ts"
+import { openTab } from "../support/browser.ts"
+import { talkOf } from "../support/clips.ts"
+import { startPageServer } from "../support/page-server.ts"
+
+const EVERY_MS = 30_000
+/** Ten minutes of words and their buttons weigh about 2 MB. */
+const HEAP_GROWTH_MB_MAX = 6
+const DELAY_GROWTH_MS_MAX = 150
+const CLIPS = ["0870", "0880", "0890", "0920", "0930"].map((part) => `ps_sense_and_sensibility_01_austen_64kb-${part}`)
+
+interface Row {
+  readonly heapMb: number
+  readonly middleMs: number
+}
+
+const minutes = Number(Bun.argv[2] ?? 10)
+const microphone = join(tmpdir(), `xrx-stt-long-talk-${process.pid}.wav`)
+await Bun.write(microphone, wavFromSamples(await talkOf(CLIPS, 900)))
+const { program, url } = await startPageServer()
+await using _program = program
+await using tab = await openTab(url, { microphone, loop: true })
+const { page, complaints } = tab
+const devtools = await page.context().newCDPSession(page)
+await devtools.send("Performance.enable")
+await page.goto(url.href)
+await page.click("#speak")
+
+const rows: Row[] = []
+let told = 0
+for (let waitedMs = EVERY_MS; waitedMs <= minutes * 60_000; waitedMs += EVERY_MS) {
+  await Bun.sleep(EVERY_MS)
+  await devtools.send("HeapProfiler.collectGarbage")
+  const { metrics } = await devtools.send("Performance.getMetrics")
+  const metric = (wanted: string) => metrics.find(({ name }) => name === wanted)?.value ?? 0
+  const facts = await page.locator("#settled .facts").allTextContents()
+  const delaysMs = facts.slice(told).map((text) => 1000 * Number(/([\d.]+) s after/.exec(text)?.[1]))
+  told = facts.length
+  const sorted = delaysMs.toSorted((a, b) => a - b)
+  const row = { heapMb: metric("JSHeapUsedSize") / 1e6, middleMs: sorted[Math.floor(sorted.length / 2)] ?? Number.NaN }
+  rows.push(row)
+  console.log(
+    [
+      `${(waitedMs / 60_000).toFixed(1)} min`,
+      `${row.heapMb.toFixed(2)} MB heap`,
+      `${rendererMb().toFixed(0)} MB of the tab's processes`,
+      `${metric("Nodes")} nodes`,
+      `${facts.length} utterances`,
+      `delay ${row.middleMs.toFixed(0)} ms, slowest ${sorted.at(-1)?.toFixed(0)} ms`,
+    ].join("  "),
+  )
+}
+await rm(microphone)
+
+/** All that the browser's processes that draw pages have resident, shared libraries among it. */
+function rendererMb(): number {
+  const listed = Bun.spawnSync(["ps", "-eo", "rss=,args="]).stdout.toString()
+  const lines = listed.split("\n").filter((line) => line.includes("--type=renderer") && line.includes("xrx-stt-tab-"))
+  return lines.reduce((sum, line) => sum + Number(line.trim().split(" ")[0]) / 1024, 0)
+}
+
+const mean = (part: readonly Row[], of: (row: Row) => number) => part.reduce((sum, row) => sum + of(row), 0) / part.length
+const quarter = Math.max(1, Math.floor(rows.length / 4))
+const [first, last] = [rows.slice(0, quarter), rows.slice(-quarter)]
+const heapGrowthMb = mean(last, ({ heapMb }) => heapMb) - mean(first, ({ heapMb }) => heapMb)
+const delayGrowthMs = mean(last, ({ middleMs }) => middleMs) - mean(first, ({ middleMs }) => middleMs)
+console.log(`heap grew by ${heapGrowthMb.toFixed(2)} MB, the delay by ${delayGrowthMs.toFixed(0)} ms; complaints:`, complaints)
+const isFlat = heapGrowthMb <= HEAP_GROWTH_MB_MAX && delayGrowthMs <= DELAY_GROWTH_MS_MAX && complaints.length === 0
+process.exitCode = isFlat ? 0 : 1
