@@ -65,7 +65,7 @@ await rm(microphone)
 /** All that the browser's processes that draw pages have resident, shared libraries among it. */
 function rendererMb(): number {
   const listed = Bun.spawnSync(["ps", "-eo", "rss=,args="]).stdout.toString()
-  const lines = listed.split("\n").filter((line) => line.includes("--type=renderer") && line.includes("xrx-stt-tab-"))
+  const lines = listed.split("\n").filter((line) => line.includes("--type=renderer"))
   return lines.reduce((sum, line) => sum + Number(line.trim().split(" ")[0]) / 1024, 0)
 }
 
