@@ -11,7 +11,7 @@ import { liftTranscriber } from "../speech/utterances.ts"
 import { createVoiceActivityDetector } from "../speech/vad/detector.ts"
 import type { VoiceActivityDetector } from "../speech/vad/vad.ts"
 import type { Engine, Transcriber } from "./engine.ts"
-import type { DownloadProgress } from "./whisper/models.ts"
+import type { DownloadProgress, ResolveModelOptions } from "./whisper/models.ts"
 
 /** What a provider is made of: some give the words of whole utterances, some hear a stream. */
 export type Provider =
@@ -89,12 +89,7 @@ async function openWhisper({ settings, engines, env, engineCommand, vad, onDownl
   const [{ createWhisper }, { resolveModel }] = await Promise.all([import("./whisper/whisper.ts"), import("./whisper/models.ts")])
   const cacheDirs = cacheDirsOf(settings, env)
   const modelName = settings.WHISPER_MODEL
-  const found = resolveModel(modelName, {
-    cacheDirs,
-    offline: settings.STT_OFFLINE,
-    ...(onDownload && { onProgress: onDownload }),
-    log,
-  })
+  const found = resolveModel(modelName, { ...modelPlaces(settings, env), ...(onDownload && { onProgress: onDownload }), log })
   const transcriber = createWhisper({
     model: found,
     modelName,
@@ -124,6 +119,12 @@ async function openDeepgram({ settings, log }: ProviderContext): Promise<Provide
   const baseUrl = settings.DEEPGRAM_BASE_URL
   const engine = createDeepgram({ apiKey: settings.DG_API_KEY ?? "", ...(baseUrl && { baseUrl }), log })
   return { kind: "engine", engine }
+}
+
+/** Where Whispers lie on this machine, and where others come from. */
+export function modelPlaces(settings: Settings, env: Environment): Pick<ResolveModelOptions, "cacheDirs" | "offline" | "hubUrl"> {
+  const hubUrl = settings.HF_ENDPOINT
+  return { cacheDirs: cacheDirsOf(settings, env), offline: settings.STT_OFFLINE, ...(hubUrl !== undefined && { hubUrl }) }
 }
 
 /** With STT_CACHE_DIR as the settings understood it, which may differ from its raw text. */
