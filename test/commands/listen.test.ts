@@ -87,6 +87,30 @@ describe("listen, into a pipe", () => {
   })
 
   test(
+    "ends with 0 when it is told to, though its sound goes on, and tells what was said",
+    async () => {
+      const child = Bun.spawn([process.execPath, "src/main.ts", "listen"], {
+        cwd: join(import.meta.dir, "../.."),
+        env: { ...process.env, ...env },
+        stdin: "pipe",
+        stdout: "pipe",
+      })
+      const [first, second] = [await speech("ps_goforward").bytes(), await speech("ps_cards_001").bytes()]
+      child.stdin.write(first.subarray(WAV_HEADER_BYTES))
+      child.stdin.write(new Uint8Array(32_000))
+      child.stdin.write(second.subarray(WAV_HEADER_BYTES))
+      await child.stdin.flush()
+      const output = child.stdout.getReader()
+      const heard = words(new TextDecoder().decode((await output.read()).value))
+      child.kill("SIGTERM")
+      const last = words(new TextDecoder().decode((await output.read()).value))
+      expect([heard, last]).toEqual([expect.stringMatching(/^go forward (ten|10) meters$/), expect.stringMatching(/^(ten|10) of cl/)])
+      expect(await child.exited).toBe(0)
+    },
+    PATIENCE_MS,
+  )
+
+  test(
     "of nothing at all prints nothing",
     async () => {
       expect(await listen([], new Blob([]))).toEqual({ code: 0, output: "", errors: "" })
