@@ -5,7 +5,7 @@
  * decode recordings are it with `__decode`. They are sorted out before anything else is imported: they must not load the server,
  * and the server must not load ONNX Runtime.
  */
-export {}
+import type { Screen } from "./commands/program.ts"
 
 if (process.argv[2] === "__engine") {
   const { runEngine } = await import("./engines/whisper/child.ts")
@@ -60,9 +60,25 @@ async function runProgram(): Promise<number> {
       return () => void process.off("SIGHUP", listener)
     },
     terminal: process.stderr.isTTY === true,
+    screen: screenOf(process.stdout),
+    input: { terminal: process.stdin.isTTY === true, bytes: () => Bun.stdin.stream() },
     write: (text) => void process.stdout.write(`${text}\n`),
     writeError,
   })
+}
+
+/** Null in a pipe, in a file, and where the cursor does not move. */
+function screenOf(stdout: NodeJS.WriteStream): Screen | null {
+  if (!stdout.isTTY || process.env.TERM === "dumb") return null
+  return {
+    get columns() {
+      return stdout.columns
+    },
+    get rows() {
+      return stdout.rows
+    },
+    write: (text) => void stdout.write(text),
+  }
 }
 
 /** Where it happened, and not its message: one that quotes its input would bring a transcript into the log. */

@@ -210,6 +210,11 @@ const schemas = {
     .stringbool()
     .default(false)
     .register(about, { expects: "1 or 0", meaning: "No outgoing connection at all: no downloads, no cloud provider", defaultText: "`0`" }),
+  HF_ENDPOINT: httpUrl.optional().register(about, {
+    expects: "an http or https address",
+    meaning: "Another address for Hugging Face, as of a mirror",
+    secret: true,
+  }),
   GROQ_BASE_URL: httpUrl.optional().register(about, {
     expects: "an http or https address",
     meaning: "Another address for Groq's API, without `/openai/v1`",

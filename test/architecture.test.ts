@@ -14,10 +14,10 @@ const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
   "speech/vad": ["binary"],
   "audio/decoding": ["binary/child-life.ts"],
   engines: ["audio", "speech", "binary"],
-  dialects: ["speech", "audio/input.ts", "audio/pcm.ts", "audio/wav-header.ts", "engines/engine.ts"],
+  dialects: ["speech", "audio/input.ts", "audio/pcm.ts", "audio/wav-header.ts", "audio/wav-stream.ts", "engines/engine.ts"],
   server: ["dialects", "speech", "audio", "engines/engine.ts", "page/files.ts"],
   binary: ["engines/engine.ts"],
-  commands: ["server", "engines", "speech", "audio", "binary", "commands"],
+  commands: ["server", "dialects", "engines", "speech", "audio", "binary", "commands"],
   docs: ["dialects"],
   // The build makes the page, and so does a server that is run from source.
   page: ["docs/files.ts", "speech/captions.ts"],

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { mkdtemp, rm, symlink } from "node:fs/promises"
+import { chmod, cp, mkdtemp, rm, symlink } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { dependencies, devDependencies } from "../package.json"
@@ -184,4 +184,59 @@ describe("a client as README shows it", () => {
   test("of at least four other services is shown", () => {
     expect(clientsOfOthers().length).toBeGreaterThanOrEqual(4)
   })
+})
+
+describe("the terminal as README shows it", () => {
+  let folder: string
+  let server: RunningProgram
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "readme-terminal-"))
+    const video = join(root, "test/fixtures/recordings/video.mp4")
+    for (const copy of ["talk.mp4", "talks/monday/one.mp4"]) await cp(video, join(folder, copy))
+    await shim("xrx-stt", `exec ${process.execPath} ${join(root, "src/main.ts")} "$@"`)
+    await shim("arecord", `tail -c +45 ${join(root, "test/fixtures/speech/ps_cards_001.wav")}`)
+    server = startProgram([], { HOST: "127.0.0.1", PORT: "0", STT_ENGINES: "1" })
+    await server.seen("ready")
+  }, 120_000)
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]()
+    await rm(folder, { recursive: true })
+  })
+
+  async function shim(name: string, command: string) {
+    await Bun.write(join(folder, "bin", name), `#!/bin/sh\n${command}\n`)
+    await chmod(join(folder, "bin", name), 0o755)
+  }
+
+  /** The commands under these headlines, without those that need a network. */
+  const commands = [/^## In the terminal\n.*?^```sh\n(.*?)^```$/ms, /^### Captions for a video\n.*?^```sh\n(.*?)^```$/ms]
+    .flatMap((block) => (block.exec(readme)?.[1] ?? "").split("\n"))
+    .filter((line) => line !== "")
+
+  test("has commands", () => {
+    expect(commands.length).toBeGreaterThanOrEqual(11)
+  })
+
+  test.each(commands)(
+    "%s does what it says",
+    async (command) => {
+      const address = new URL(String((await server.seen("listening")).address)).host
+      const child = Bun.spawn(["sh", "-ec", command.replace("localhost:8000", address)], {
+        cwd: folder,
+        env: { ...process.env, PATH: `${join(folder, "bin")}:${process.env.PATH}`, STT_ENGINES: "1" },
+        stdin: "ignore",
+        stderr: "pipe",
+      })
+      const [output, errors, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
+      const [, file] = /(?:> |tee )(\S+)/.exec(command) ?? []
+      const [, target = ""] = /--output (\S+)/.exec(command) ?? []
+      const format = /--format (\w+)/.exec(command)?.[1]
+      const written = target === "captions" ? `captions/monday/one.${format}` : target && `talk.${format}`
+      const told = file || written ? await Bun.file(join(folder, file ?? written)).text() : output
+      expect({ code, errors }).toEqual({ code: 0, errors: "" })
+      if (command.includes("models")) expect(told).toContain("inside the program")
+      else expect(words(told)).toMatch(/club|clothes|clove/)
+    },
+    60_000,
+  )
 })

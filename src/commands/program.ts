@@ -8,6 +8,22 @@ import type { Environment, Settings } from "../settings.ts"
 /** Exit codes: what a supervisor acts on. 78 is EX_CONFIG of sysexits.h: starting again changes nothing. */
 export const EXIT = { drained: 0, failed: 1, badSettings: 78 } as const
 
+/** A terminal, as far as its cursor can be moved. */
+export interface Screen {
+  readonly columns: number
+  readonly rows: number
+  /** As it is, without a line end. */
+  readonly write: (text: string) => void
+}
+
+/** Standard input. */
+export interface Input {
+  /** True if it is a keyboard: nobody has piped anything in. */
+  readonly terminal: boolean
+  /** To be read once. */
+  readonly bytes: () => ReadableStream<Uint8Array>
+}
+
 export interface Program {
   readonly settings: Settings
   readonly env: Environment
@@ -24,6 +40,9 @@ export interface Program {
   readonly log: Log
   /** True if a person reads stderr. */
   readonly terminal: boolean
+  /** Stdout where a person reads it; null in a pipe or a file. */
+  readonly screen: Screen | null
+  readonly input: Input
   /** One line, or several, without the last line end. */
   readonly write: (text: string) => void
   readonly writeError: (text: string) => void

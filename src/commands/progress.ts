@@ -2,9 +2,11 @@
  * How long work is shown: a bar for a person at a terminal, now and then a log line for everybody else. Knows neither files
  * nor models.
  */
-import { Format, SingleBar } from "cli-progress"
+import { SingleBar } from "cli-progress"
 import type { DownloadProgress } from "../engines/whisper/models.ts"
 import type { Log } from "../log.ts"
+import type { Environment } from "../settings.ts"
+import { createPaint } from "./colours.ts"
 
 export interface Bar {
   /** Done so far, and of how much; null while nobody knows. */
@@ -18,6 +20,8 @@ export interface BarOptions {
   /** Written after the numbers. */
   readonly unit: string
   readonly terminal: boolean
+  /** Says whether there are to be colours. */
+  readonly env: Environment
   readonly log: Log
 }
 
@@ -28,19 +32,29 @@ export function createBar(options: BarOptions): Bar {
   return options.terminal ? terminalBar(options) : logBar(options)
 }
 
-function terminalBar({ label, unit }: BarOptions): Bar {
-  const format = `${label} {bar} {percentage}% | {value}/{total} ${unit}`
+const BAR_CHARACTERS = 30
+
+function terminalBar({ label, unit, env }: BarOptions): Bar {
+  const paint = createPaint(true, env)
+  const name = label.length > LABEL_CHARACTERS_MAX ? `…${label.slice(1 - LABEL_CHARACTERS_MAX)}` : label
+  let known = false
   const bar = new SingleBar({
-    format,
+    format({ barCompleteString = "", barIncompleteString = "" }, { progress, value, total, eta }) {
+      if (!known) return `${name}  ${value} ${unit}`
+      const full = Math.round(progress * BAR_CHARACTERS)
+      const drawn = paint("cyan", barCompleteString.slice(0, full)) + paint("dim", barIncompleteString.slice(0, BAR_CHARACTERS - full))
+      const left = Number.isFinite(eta) && value > 0 && value < total ? `  ${shortTime(eta)} left` : ""
+      return `${name}  ${drawn} ${Math.floor(progress * 100)}%  ${value}/${total} ${unit}${left}`
+    },
     barCompleteChar: "█",
     barIncompleteChar: "░",
     hideCursor: true,
     clearOnComplete: true,
-    barsize: 30,
-    formatBar: Format.BarFormat,
+    barsize: BAR_CHARACTERS,
   })
   return {
     set(done, total) {
+      known = total !== null
       const whole = Math.max(1, Math.round(total ?? done))
       if (bar.isActive) bar.setTotal(whole)
       else bar.start(whole, 0)
@@ -50,6 +64,14 @@ function terminalBar({ label, unit }: BarOptions): Bar {
       if (bar.isActive) bar.stop()
     },
   }
+}
+
+/** What lies behind it must not fall off the line. */
+const LABEL_CHARACTERS_MAX = 32
+
+/** `1:05`, with minutes without end. */
+function shortTime(seconds: number): string {
+  return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`
 }
 
 function logBar({ label, unit, log }: BarOptions): Bar {
@@ -69,13 +91,13 @@ function logBar({ label, unit, log }: BarOptions): Bar {
 const BYTES_PER_MB = 1_000_000
 
 /** Shows the files of a model as they come. */
-export function showDownload({ terminal, log }: { terminal: boolean; log: Log }) {
+export function showDownload({ terminal, env, log }: Pick<BarOptions, "terminal" | "env" | "log">) {
   let shown: { file: string; bar: Bar } | undefined
   return {
     onProgress({ file, loadedBytes, totalBytes }: DownloadProgress) {
       if (shown?.file !== file) {
         shown?.bar.end()
-        shown = { file, bar: createBar({ label: `downloading ${file}`, unit: "MB", terminal, log }) }
+        shown = { file, bar: createBar({ label: `downloading ${file}`, unit: "MB", terminal, env, log }) }
       }
       shown.bar.set(loadedBytes / BYTES_PER_MB, totalBytes === null ? null : totalBytes / BYTES_PER_MB)
     },

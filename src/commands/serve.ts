@@ -9,6 +9,7 @@ import { openDetector, openProvider, speechOf, type Whole } from "../engines/ind
 import { type Canary, startCanary } from "../server/canary.ts"
 import { type RunningServer, type ServerOptions, startServer } from "../server/server.ts"
 import type { Settings } from "../settings.ts"
+import { announce } from "./announce.ts"
 import { builtInClips } from "./bench/clips.ts"
 import { measureCapacity } from "./capacity.ts"
 import { readCertificate } from "./certificate.ts"
@@ -55,7 +56,7 @@ export async function serve(program: Program): Promise<number> {
       log.error("cannot start", { reason: server })
       return EXIT.failed
     }
-    announce(program, server, engine, settings.STT_PROVIDER === "whisper" ? engines : undefined)
+    announce(program, { url: server.url, engine, engines: settings.STT_PROVIDER === "whisper" ? engines : undefined })
     const cause = await Promise.race([neverReady(engine, canary, program, download.end), stopped(stop)])
     if (cause !== "stopped") {
       log.error("the engine can never be ready", { reason: cause.reason })
@@ -147,25 +148,4 @@ function serverOptions(settings: Settings) {
     ...(settings.STT_MAX_PER_ADDRESS !== undefined && { perAddressMax: settings.STT_MAX_PER_ADDRESS }),
     ...(settings.STT_ALLOWED_ORIGINS && { allowedOrigins: settings.STT_ALLOWED_ORIGINS }),
   }
-}
-
-/** Four lines for a person at a terminal, one event for everybody else. */
-function announce({ settings, log, terminal, writeError }: Program, server: RunningServer, engine: Engine, engines: number | undefined) {
-  const here = new URL(server.url)
-  const socket = new URL("/api/v1/ws", here)
-  socket.protocol = here.protocol === "https:" ? "wss:" : "ws:"
-  if (!terminal) {
-    log.info("listening", { address: socket.href, engine: engine.name, model: engine.model, engines, mode: settings.STT_MODE })
-    return
-  }
-  for (const url of [here, socket]) if (url.hostname === "0.0.0.0" || url.hostname === "[::]") url.hostname = "localhost"
-  const processes = engines === undefined ? "" : `, ${engines} engine ${engines === 1 ? "process" : "processes"}`
-  writeError(
-    [
-      `xrx-stt listens on ${socket.href}`,
-      `Words come from ${engine.name}, model ${engine.model}${processes}, ${settings.STT_MODE} mode`,
-      `Ready yet? curl ${new URL("/readyz", here).href}`,
-      "Stop it with Ctrl-C; a second Ctrl-C waits for nothing",
-    ].join("\n"),
-  )
 }

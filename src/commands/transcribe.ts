@@ -1,113 +1,107 @@
 /**
- * `transcribe`: the words of WAV files, in order, one line a file (or one JSON object a file). A file that fails costs only
- * itself: its reason goes to stderr and the exit code is 1. Knows no model.
+ * `transcribe`: the words of recordings, in order, on standard output or as a file each. A recording that fails costs only itself:
+ * its reason goes to stderr and the exit code is 1. Knows no model.
  */
-import { samplesFromWav } from "../audio/files.ts"
-import { msFromSamples } from "../audio/pcm.ts"
-import { EngineError, type Transcriber } from "../engines/engine.ts"
-import { openDetector, openProvider } from "../engines/index.ts"
-import { type CutPiece, cutAtPauses, PIECE_MAX_SAMPLES } from "../engines/whisper/cut.ts"
-import { joinTexts, type Segment, shiftedBy, type Transcript } from "../speech/transcript.ts"
-import type { VoiceActivityDetector } from "../speech/vad/vad.ts"
-import { enginesThatFit, readMachine } from "./machine.ts"
-import { EXIT, type Program, stopped } from "./program.ts"
-import { createBar, showDownload } from "./progress.ts"
+import { mkdir } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import type { Heard } from "../speech/transcript.ts"
+import { createPaint } from "./colours.ts"
+import { createHearing, type Hearing } from "./hearing.ts"
+import { type Found, findRecordings, type Recording } from "./inputs.ts"
+import { EXIT, type Program } from "./program.ts"
+import { createBar } from "./progress.ts"
 import { reasonOf } from "./reason.ts"
+import { type Format, isCaptions, written } from "./transcript-formats.ts"
 
 export interface TranscribeOptions {
-  /** Paths; `-` is standard input. */
+  /** Files, folders, patterns; `-` is standard input. */
   readonly files: readonly string[]
-  readonly json: boolean
+  readonly format: Format
+  /** A folder, for a file beside every recording's name. Default: standard output. */
+  readonly output?: string | undefined
+  /** Whether JSON tells the times of the words. */
+  readonly words: boolean
+  readonly translate: boolean
 }
 
-export async function transcribe(program: Program, { files, json }: TranscribeOptions): Promise<number> {
-  if (program.settings.STT_PROVIDER === "deepgram") {
-    program.writeError("transcribe needs STT_PROVIDER=faster_whisper or groq: deepgram is used for live streams only")
+export async function transcribe(program: Program, options: TranscribeOptions): Promise<number> {
+  const { settings, writeError, stop } = program
+  const found = claimed(await findRecordings(options.files), options)
+  const fault = settings.STT_PROVIDER === "deepgram" ? NO_RECORDINGS : severalInOne(found, options)
+  if (fault !== undefined) {
+    writeError(fault)
     return EXIT.badSettings
   }
-  let opened: Opened | undefined
+  const paint = createPaint(program.terminal, program.env)
+  const hearing = createHearing(program, found.length === 1)
   let code: number = EXIT.drained
   try {
-    for (const file of files) {
-      if (program.stop.aborted) return EXIT.failed
-      try {
-        const samples = await samplesFromWav(bytesOf(file))
-        opened ??= await open(program, files.length === 1 ? samples : undefined)
-        const transcript = await transcribeLong(samples, file, opened, program)
-        program.write(json ? JSON.stringify(report(file, samples, transcript)) : transcript.text)
-      } catch (error) {
-        opened?.download.end()
-        program.writeError(`${file}: ${reasonOf(error)}`)
-        code = EXIT.failed
+    for (const one of found) {
+      const reason = one.kind === "fault" ? one.reason : await failureOf(() => tell(one, hearing, program, options, found.length))
+      if (reason === undefined) continue
+      if (stop.aborted) {
+        writeError(`${one.name}: stopped before it was heard`)
+        return EXIT.failed
       }
+      writeError(`${paint("red", one.name)}: ${reason}`)
+      code = EXIT.failed
     }
   } finally {
-    await opened?.transcriber.close()
-    await opened?.vad.close()
+    await hearing.close()
   }
   return code
 }
 
-interface Opened {
-  readonly transcriber: Transcriber
-  readonly vad: VoiceActivityDetector
-  readonly download: ReturnType<typeof showDownload>
+const NO_RECORDINGS = "transcribe needs STT_PROVIDER=faster_whisper or groq: deepgram is used for live streams only"
+
+/** Captions of two recordings in one stream are captions of none. */
+function severalInOne(found: readonly Found[], { format, output }: TranscribeOptions): string | undefined {
+  if (!isCaptions(format) || output !== undefined || found.length < 2) return undefined
+  return `captions of several recordings need a folder: --format ${format} --output DIR`
 }
 
-/** For a single file, hardly more engines than it has pieces: each takes memory and half a second of a core. */
-async function open(program: Program, onlySamples: Int16Array | undefined): Promise<Opened> {
-  const fitting = program.settings.STT_ENGINES ?? enginesThatFit(readMachine())
-  const engines = onlySamples === undefined ? fitting : Math.min(fitting, Math.ceil(onlySamples.length / PIECE_MAX_SAMPLES) || 1)
-  const download = showDownload(program)
-  const vad = openDetector(program)
-  const provider = await openProvider({ ...program, engines, vad, onDownload: download.onProgress })
-  if (provider.kind !== "transcriber") throw new Error(`${provider.engine.name} hears streams, not files`)
-  return { transcriber: provider.transcriber, vad, download }
+async function failureOf(work: () => Promise<void>): Promise<string | undefined> {
+  return work().then(() => undefined, reasonOf)
 }
 
-/** Piece by piece, so that progress can be shown and any provider's limit on length is kept. */
-async function transcribeLong(samples: Int16Array, file: string, { transcriber, download }: Opened, program: Program): Promise<Transcript> {
-  const { stop, settings } = program
-  if ((await Promise.race([transcriber.ready(), stopped(stop)])) === "stopped") throw new EngineError("aborted", "stopped")
-  download.end()
-  const pieces = await Array.fromAsync(cutAtPauses(samples, async () => null))
-  const bar = pieces.length > 1 ? createBar({ ...program, label: file, unit: "s" }) : undefined
-  const transcripts: Transcript[] = []
-  let doneSamples = 0
-  const over = new AbortController()
-  const signal = AbortSignal.any([stop, over.signal])
-  const rest = pieces.entries()
-  const worker = async () => {
-    for (const [index, piece] of rest) {
-      transcripts[index] = await transcriber.transcribe({ samples: piece.samples, language: settings.STT_LANGUAGE_CODE }, signal)
-      doneSamples += piece.samples.length
-      bar?.set(msFromSamples(doneSamples) / 1000, msFromSamples(samples.length) / 1000)
-    }
+async function tell(one: Recording, hearing: Hearing, program: Program, options: TranscribeOptions, count: number): Promise<void> {
+  const { format, output } = options
+  const contents = written(format, await heard(one, hearing, program, options), one.name)
+  if (output === undefined) {
+    if (count > 1 && format === "txt" && program.screen) program.write(createPaint(true, program.env)("bold", one.name))
+    program.write(contents.replace(/\n$/, ""))
+    return
   }
-  bar?.set(0, msFromSamples(samples.length) / 1000)
+  const path = targetOf(one, output, format)
+  await mkdir(dirname(path), { recursive: true })
+  await Bun.write(path, contents)
+  if (program.terminal) program.writeError(`${one.name} → ${path}`)
+}
+
+async function heard(one: Recording, hearing: Hearing, program: Program, { words, translate }: TranscribeOptions): Promise<Heard> {
+  const bar = createBar({ ...program, label: one.name, unit: "s" })
+  const onProgress = (heardMs: number, totalMs: number | null) => bar.set(heardMs / 1000, totalMs === null ? null : totalMs / 1000)
   try {
-    await Promise.all(Array.from({ length: transcriber.concurrency }, worker))
+    const source = one.path === null ? program.input.bytes() : Bun.file(one.path).stream()
+    return await hearing.hear(source, { words, translate, onProgress })
   } finally {
-    over.abort()
-    bar?.end()
+    bar.end()
   }
-  return joinTranscripts(pieces, transcripts)
 }
 
-function joinTranscripts(pieces: readonly CutPiece[], transcripts: readonly Transcript[]): Transcript {
-  const segments = transcripts.flatMap((transcript, index) => {
-    const startMs = msFromSamples(pieces[index]?.startSample ?? 0)
-    return transcript.segments.map((segment) => shiftedBy(segment, startMs))
+function targetOf({ stem }: Recording, output: string, format: Format): string {
+  return join(output, `${stem}.${format}`)
+}
+
+/** The same, but for those whose file another one gets. */
+function claimed(found: readonly Found[], { output, format }: TranscribeOptions): Found[] {
+  if (output === undefined) return [...found]
+  const owners = new Map<string, string>()
+  return found.map((one) => {
+    if (one.kind === "fault") return one
+    const path = targetOf(one, output, format)
+    const owner = owners.get(path)
+    owners.set(path, owner ?? one.name)
+    return owner === undefined ? one : { kind: "fault", name: one.name, reason: `${path} is for the words of ${owner} already` }
   })
-  const spoken = transcripts.find(({ text, language }) => text !== "" && language !== null)
-  return { text: joinTexts(transcripts.map(({ text }) => text)), language: spoken?.language ?? transcripts[0]?.language ?? null, segments }
-}
-
-function report(file: string, samples: Int16Array, { text, language, segments }: Transcript) {
-  const trimmed = segments.map((segment: Segment) => ({ ...segment, text: segment.text.trim() }))
-  return { file, durationSeconds: msFromSamples(samples.length) / 1000, language, text, segments: trimmed }
-}
-
-function bytesOf(file: string): AsyncIterable<Uint8Array> {
-  return file === "-" ? Bun.stdin.stream() : Bun.file(file).stream()
 }

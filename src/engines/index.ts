@@ -14,7 +14,7 @@ import type { Engine, Transcriber } from "./engine.ts"
 import { type Candidate, createFallback } from "./fallback.ts"
 import { measured } from "./measured.ts"
 import { transcribeByStreams } from "./streamed.ts"
-import type { DownloadProgress } from "./whisper/models.ts"
+import type { DownloadProgress, ResolveModelOptions } from "./whisper/models.ts"
 
 /** What a provider is made of: some give the words of whole utterances, some hear a stream. */
 export type Provider =
@@ -116,12 +116,7 @@ async function openWhisper({ settings, engines, env, engineCommand, vad, onDownl
   const [{ createWhisper }, { resolveModel }] = await Promise.all([import("./whisper/whisper.ts"), import("./whisper/models.ts")])
   const cacheDirs = cacheDirsOf(settings, env)
   const modelName = settings.WHISPER_MODEL
-  const found = resolveModel(modelName, {
-    cacheDirs,
-    offline: settings.STT_OFFLINE,
-    ...(onDownload && { onProgress: onDownload }),
-    log,
-  })
+  const found = resolveModel(modelName, { ...modelPlaces(settings, env), ...(onDownload && { onProgress: onDownload }), log })
   const transcriber = createWhisper({
     model: found,
     modelName,
@@ -158,6 +153,12 @@ async function openDeepgram({ settings, log }: ProviderContext): Promise<Provide
   const counts = !isOneOfSeveral(settings)
   const engine = createDeepgram({ apiKey: settings.DG_API_KEY ?? "", ...(baseUrl && { baseUrl }), counts, log })
   return { kind: "engine", engine }
+}
+
+/** Where Whispers lie on this machine, and where others come from. */
+export function modelPlaces(settings: Settings, env: Environment): Pick<ResolveModelOptions, "cacheDirs" | "offline" | "hubUrl"> {
+  const hubUrl = settings.HF_ENDPOINT
+  return { cacheDirs: cacheDirsOf(settings, env), offline: settings.STT_OFFLINE, ...(hubUrl !== undefined && { hubUrl }) }
 }
 
 /** With STT_CACHE_DIR as the settings understood it, which may differ from its raw text. */

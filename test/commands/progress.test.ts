@@ -5,7 +5,7 @@ import { tapLog } from "../support/log.ts"
 describe("a download without a terminal", () => {
   test("is logged once for each tenth of each file, not for each piece of it", () => {
     const { log, lines } = tapLog()
-    const { onProgress, end } = showDownload({ terminal: false, log })
+    const { onProgress, end } = showDownload({ terminal: false, env: {}, log })
     for (const file of ["encoder.onnx", "decoder.onnx"]) {
       for (let loadedBytes = 0; loadedBytes <= 50_000_000; loadedBytes += 100_000) onProgress({ file, loadedBytes, totalBytes: 50_000_000 })
     }
@@ -18,7 +18,7 @@ describe("a download without a terminal", () => {
 
   test("whose length nobody knows stays silent", () => {
     const { log, lines } = tapLog()
-    showDownload({ terminal: false, log }).onProgress({ file: "a", loadedBytes: 5, totalBytes: null })
+    showDownload({ terminal: false, env: {}, log }).onProgress({ file: "a", loadedBytes: 5, totalBytes: null })
     expect(lines).toEqual([])
   })
 })

@@ -4,12 +4,12 @@
  */
 import type { z } from "zod"
 import { type AudioFormat, type AudioReader, createAudioReader } from "../../audio/input.ts"
+import { createBeginningReader } from "../../audio/wav-stream.ts"
 import type { FailedEvent, FinalEvent, SpeechEvent } from "../../speech/events.ts"
 import { audioFormatOf, streamOptionsOf } from "../config.ts"
 import type { Command, Dialect, SessionFacts } from "../dialect.ts"
 import { accept, readStream } from "../reading.ts"
 import { metadataBody } from "./bodies.ts"
-import { createBeginningReader } from "./container.ts"
 import { createLines, errorLine, NO_WORDS } from "./lines.ts"
 import { readMessage } from "./messages.ts"
 import type { Metadata } from "./shapes.ts"

@@ -7,8 +7,7 @@ import { mkdir, readdir, rename, rm, stat, statfs } from "node:fs/promises"
 import { join } from "node:path"
 import { z } from "zod"
 import { type Clock, pause } from "../../clock.ts"
-import { sizeOf, syncPath } from "./checked-file.ts"
-import type { RemoteFile } from "./download.ts"
+import { type KnownContents, sizeOf, syncPath } from "./checked-file.ts"
 import { codeOf, FetchError, reasonOf } from "./fetch-error.ts"
 
 /** `owner/name` as the hub allows it. It never holds `..` or `--`, so it names one folder and stays inside the cache. */
@@ -23,8 +22,22 @@ function folderOf(cacheDir: string, id: string): string {
 
 /** Says what a whole model consists of; written last into its folder. */
 const MANIFEST = "xrx-stt-model.json"
-const manifestSchema = z.object({ id: z.string(), revision: z.string(), files: z.array(z.object({ path: z.string(), bytes: z.number() })) })
+const checksumSchema = z.object({ kind: z.enum(["sha256", "git"]), hex: z.string() })
+const manifestSchema = z.object({
+  id: z.string(),
+  revision: z.string().regex(/^[0-9a-f]{40}$/),
+  /** Earlier versions of this program wrote no checksums. */
+  files: z.array(z.object({ path: z.string().regex(/^(onnx\/)?\w[\w.-]*$/), bytes: z.number(), checksum: checksumSchema.optional() })),
+})
 export type Manifest = z.infer<typeof manifestSchema>
+
+/** What a folder says that it consists of; null if it does not say. */
+export async function readManifest(path: string): Promise<Manifest | null> {
+  const text = await Bun.file(join(path, MANIFEST))
+    .json()
+    .catch(() => null)
+  return manifestSchema.safeParse(text).data ?? null
+}
 
 export type Cached = { readonly state: "whole"; readonly path: string } | { readonly state: "partial" | "absent" }
 
@@ -47,16 +60,59 @@ export async function findCached(cacheDirs: readonly string[], id: string): Prom
 
 /** By the sizes of its files: they were checked when they came, and a start must not read a gigabyte. */
 async function isWhole(path: string, id: string): Promise<boolean> {
-  const text = await Bun.file(join(path, MANIFEST))
-    .json()
-    .catch(() => null)
-  const manifest = manifestSchema.safeParse(text)
-  if (!manifest.success || manifest.data.id !== id) return false
-  for (const { path: file, bytes } of manifest.data.files) {
+  const manifest = await readManifest(path)
+  if (manifest?.id !== id) return false
+  for (const { path: file, bytes } of manifest.files) {
     const found = await stat(join(path, file)).catch(() => null)
     if (found === null || !found.isFile() || found.size !== bytes) return false
   }
   return true
+}
+
+/** A file of a model by its path inside it. */
+export interface ListedFile extends KnownContents {
+  readonly path: string
+}
+
+export interface StoredModel {
+  readonly id: string
+  /** Null: what is under way, or was left there. */
+  readonly manifest: Manifest | null
+  readonly path: string
+}
+
+/** All that the folders hold, by name, damaged ones included. */
+export async function listStored(cacheDirs: readonly string[]): Promise<StoredModel[]> {
+  const stored: StoredModel[] = []
+  for (const cacheDir of await trustedOf(cacheDirs)) {
+    for (const folder of (await readdir(join(cacheDir, "models")).catch(() => [])).sort()) {
+      const id = folder.replace("--", "/")
+      if (!isHubId(id)) continue
+      const path = folderOf(cacheDir, id)
+      for (const revision of await readdir(path).catch(() => [])) {
+        const manifest = await readManifest(join(path, revision))
+        if (manifest !== null || revision === INCOMING) stored.push({ id, manifest, path: join(path, revision) })
+      }
+    }
+  }
+  return stored
+}
+
+/** Takes a model away with all that is under way of it; waits while another process fetches it. False if there was none. */
+export async function removeStored(cacheDirs: readonly string[], id: string, options: IncomingOptions): Promise<boolean> {
+  let found = false
+  for (const cacheDir of await trustedOf(cacheDirs)) {
+    const folder = folderOf(cacheDir, id)
+    if ((await stat(folder).catch(() => null)) === null) continue
+    const release = await lock(join(folder, "lock"), options)
+    try {
+      await rm(folder, { recursive: true, force: true })
+      found = true
+    } finally {
+      release()
+    }
+  }
+  return found
 }
 
 const INCOMING = "incoming"
@@ -67,7 +123,7 @@ export interface Incoming {
   /** Where a finished file of the revision lies until `publish`. */
   targetOf(path: string): string
   /** Rejects with a FetchError `disk` if the volume has no room for what is still to come. */
-  demandRoom(files: readonly RemoteFile[]): Promise<void>
+  demandRoom(files: readonly ListedFile[]): Promise<void>
   /** The revision's folder, whole from here on. Everything else that was under way goes. */
   publish(manifest: Manifest): Promise<string>
   /** Idempotent. The next process may enter; also when this one dies. */

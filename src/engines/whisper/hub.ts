@@ -7,6 +7,7 @@ import { z } from "zod"
 import { type Clock, pause } from "../../clock.ts"
 import type { RemoteFile } from "./download.ts"
 import { FetchError, reasonOf } from "./fetch-error.ts"
+import { neededPaths } from "./layout.ts"
 
 export interface HubModel {
   readonly id: string
@@ -25,14 +26,6 @@ export interface HubOptions {
 
 const LISTING_TRIES = 3
 const LISTING_TIMEOUT_MS = 10_000
-
-const CONFIG_FILES = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"] as const
-const OPTIONAL_CONFIG_FILES = ["preprocessor_config.json"] as const
-/** In order of preference: 8 bits are 2 to 4 times smaller and faster on a CPU, at hardly any word error more. */
-const WEIGHTS = [
-  ["onnx/encoder_model_quantized.onnx", "onnx/decoder_model_merged_quantized.onnx"],
-  ["onnx/encoder_model.onnx", "onnx/decoder_model_merged.onnx"],
-] as const
 
 const commitSchema = z.string().regex(/^[0-9a-f]{40}$/)
 const entrySchema = z.object({
@@ -71,7 +64,7 @@ async function listOnce(id: string, { hubUrl, signal, clock }: HubOptions): Prom
     for await (const entry of listFiles({ repo: id, revision, recursive: true, hubUrl, fetch: boundedFetch })) {
       if (entry.type === "file") entries.set(entry.path, entry)
     }
-    const files = neededPaths(id, [...entries.keys()]).map((path) =>
+    const files = neededOf(id, [...entries.keys()]).map((path) =>
       remoteFile(entrySchema.parse(entries.get(path)), `${hubUrl}/${id}/resolve/${revision}/${path}`),
     )
     return { id, revision, files }
@@ -80,17 +73,10 @@ async function listOnce(id: string, { hubUrl, signal, clock }: HubOptions): Prom
   }
 }
 
-/** The files that a Whisper needs here, of those that are there. */
-function neededPaths(id: string, there: readonly string[]): readonly string[] {
-  const has = (path: string) => there.includes(path)
-  const weights = WEIGHTS.find((pair) => pair.every(has))
-  const lacking = [...CONFIG_FILES.filter((path) => !has(path)), ...(weights === undefined ? WEIGHTS[0] : [])]
-  if (weights === undefined || lacking.length > 0) {
-    throw new FetchError("not_public", `${id} is not a Whisper in the layout of transformers.js: it lacks ${lacking.join(", ")}`)
-  }
-  // Weights over 2 GB lie in files of their own beside the graph: NAME.onnx_data, NAME.onnx_data_1 …
-  const beside = there.filter((path) => weights.some((file) => path.startsWith(`${file}_data`) && /_data(_\d+)?$/.test(path)))
-  return [...CONFIG_FILES, ...OPTIONAL_CONFIG_FILES.filter(has), ...weights, ...beside]
+function neededOf(id: string, there: readonly string[]): readonly string[] {
+  const { needed, lacking } = neededPaths(there)
+  if (lacking.length === 0) return needed
+  throw new FetchError("not_public", `${id} is not a Whisper in the layout of transformers.js: it lacks ${lacking.join(", ")}`)
 }
 
 function remoteFile(entry: z.infer<typeof entrySchema>, url: string): RemoteFile {

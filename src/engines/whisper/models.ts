@@ -72,25 +72,34 @@ const SIZE_ALIASES: Readonly<Record<string, string>> = { large: "large-v3", turb
  * `aborted`; what had come by then is kept for the next call. `tiny` that cannot be had becomes the embedded base, with a warning.
  */
 export async function resolveModel(name: string, options: ResolveModelOptions): Promise<ModelChoice> {
-  const source = await readName(name)
-  if (source.kind === "embedded") return source
-  if (source.kind === "folder") return await checkFolder(source.path)
   try {
-    return { kind: "folder", path: await obtain(name, source.ids, options) }
+    return await obtainModel(name, options)
   } catch (error) {
-    if (source.size !== "tiny" || !(error instanceof EngineError) || error.code === "aborted") throw error
+    const source = await readModelName(name)
+    const isTiny = source.kind === "hub" && source.size === "tiny"
+    if (!isTiny || !(error instanceof EngineError) || error.code === "aborted") throw error
     options.log.warn("model fallback", { model: name, used: EMBEDDED_SIZE, reason: error.message })
     return { kind: "embedded" }
   }
 }
 
-type Source =
+/** The same without a stand-in for `tiny`. */
+export async function obtainModel(name: string, options: ResolveModelOptions): Promise<ModelChoice> {
+  const source = await readModelName(name)
+  if (source.kind === "embedded") return source
+  if (source.kind === "folder") return await checkFolder(source.path)
+  return { kind: "folder", path: await obtain(name, source.ids, options) }
+}
+
+/** What a name means, before anybody looks whether it is there. */
+export type ModelName =
   | { readonly kind: "embedded" }
   | { readonly kind: "folder"; readonly path: string }
   /** The first of the ids that the hub knows. */
   | { readonly kind: "hub"; readonly ids: readonly string[]; readonly size?: string }
 
-async function readName(name: string): Promise<Source> {
+/** Rejects with an EngineError `unavailable` if it can mean nothing. */
+export async function readModelName(name: string): Promise<ModelName> {
   const short = name.replace(/^(openai\/whisper-|systran\/faster-whisper-|whisper-)/i, "")
   const size = SIZE_ALIASES[short] ?? short
   if (size === EMBEDDED_SIZE) return { kind: "embedded" }
@@ -120,7 +129,8 @@ const FOLDER_FILES = [
   "onnx/decoder_model_merged*.onnx",
 ] as const
 
-async function checkFolder(path: string): Promise<ModelChoice> {
+/** Rejects with an EngineError `unavailable` unless it looks like a Whisper. */
+export async function checkFolder(path: string): Promise<ModelChoice> {
   const fail = (why: string) => new EngineError("unavailable", `the model folder ${path} ${why}`)
   const found = await stat(path).catch(() => null)
   if (found === null) throw fail("does not exist; set WHISPER_MODEL to base, to a model's name or to a folder")
@@ -214,7 +224,7 @@ async function fetchModel(
       const onBytes = progressOf(file.path, file.bytes, clock, options.onProgress)
       await downloadFile(file, { part: incoming.partOf(hex), target: incoming.targetOf(file.path), limits, clock, signal, onBytes })
     }
-    const path = await incoming.publish({ id, revision, files: files.map((file) => ({ path: file.path, bytes: file.bytes })) })
+    const path = await incoming.publish({ id, revision, files: files.map(({ path, bytes, checksum }) => ({ path, bytes, checksum })) })
     log.info("model fetched", { model: id, revision, bytes, ms: Math.round(clock.now() - started) })
     return path
   } catch (error) {

@@ -2,8 +2,8 @@
  * The beginning of a live stream whose format nobody named: a WAV header tells it. Bytes in, format and the first sound
  * out. Other containers are refused: what decodes them wants whole recordings.
  */
-import { type AudioFormat, type Encoding, SAMPLE_RATES_HZ } from "../../audio/input.ts"
-import { createWavHeader } from "../../audio/wav-header.ts"
+import { type AudioFormat, type Encoding, SAMPLE_RATES_HZ } from "./input.ts"
+import { createWavHeader } from "./wav-header.ts"
 
 /** Titles may stand before the sound; pictures do not in a live stream. */
 const HEADER_BYTES_MAX = 64 * 1024
