@@ -7,11 +7,12 @@ import { readdir, readFile } from "node:fs/promises"
  */
 export async function treeMemoryBytes(root: number): Promise<number | null> {
   if (process.platform !== "linux") return null
-  const sizes = await Promise.all((await treeOf(root)).map(pssBytes))
+  const sizes = await Promise.all((await processTree(root)).map(pssBytes))
   return sizes.some((size) => size === null) ? null : sizes.reduce<number>((total, size) => total + (size ?? 0), 0)
 }
 
-async function treeOf(root: number): Promise<number[]> {
+/** The ids of `root` and all below it. On Linux only. */
+export async function processTree(root: number): Promise<number[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number)
   const parents = new Map(await Promise.all(pids.map(async (pid) => [pid, await parentOf(pid)] as const)))
   const tree = [root]
