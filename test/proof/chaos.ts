@@ -7,7 +7,7 @@ import { randomFrom } from "../support/random.ts"
 import { knownClips } from "./clips.ts"
 import { numberOf, readFlags } from "./flags.ts"
 import { leaksBetween } from "./leaks.ts"
-import { balanced, type Ledger } from "./ledger.ts"
+import { balanced, type Ledger, summary } from "./ledger.ts"
 import { startLoad } from "./load.ts"
 import { type Kind, startSubject } from "./subject.ts"
 
@@ -90,10 +90,6 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
 async function outcomesOf(metric: (name: string, label: string) => Promise<number>): Promise<Record<string, number>> {
   const counts = await Promise.all(OUTCOMES.map((outcome) => metric("xrx_stt_utterances_total", `outcome="${outcome}"`)))
   return Object.fromEntries(OUTCOMES.map((outcome, at) => [outcome, counts[at] ?? 0]))
-}
-
-export function summary({ accepted, answered, lost, doubled, foreign, broken }: Ledger): string {
-  return `${accepted} accepted, ${answered} answered, ${lost} lost, ${doubled} doubled, ${foreign} foreign, ${broken} broken`
 }
 
 if (import.meta.main) {

@@ -36,6 +36,10 @@ export function balanced({ accepted, answered, lost, doubled, foreign, broken }:
   return accepted > 0 && accepted === answered && lost + doubled + foreign + broken === 0
 }
 
+export function summary({ accepted, answered, lost, doubled, foreign, broken }: Ledger): string {
+  return `${accepted} accepted, ${answered} answered, ${lost} lost, ${doubled} doubled, ${foreign} foreign, ${broken} broken`
+}
+
 export interface Due<Id> {
   readonly id: Id
   readonly saidAtMs: number

@@ -1,4 +1,5 @@
 /** Raw bytes behind a handshake: frames with all their fields by chance, whole or in pieces, masked or not, with lengths that lie. */
+import { closePayload, frameBytes } from "../../support/frames.ts"
 import type { Chance } from "./chance.ts"
 import { checkStatus, type Edge, Wrong } from "./edge.ts"
 import { mutatedBytes, mutatedText, nastyText } from "./mutate.ts"
@@ -66,40 +67,29 @@ function frame(chance: Chance, goodPercent: number): Buffer {
   const final = good || chance.percent(70)
   const reserved = good || chance.percent(80) ? 0 : chance.below(8)
   const masked = good || chance.percent(90)
-  const first = (final ? 0x80 : 0) | (reserved << 4) | opcode
-  const length = good || chance.percent(85) ? payload.length : chance.pick([0, 1, 125, 126, 65_535, 2 ** 31, 2 ** 53])
-  const header = Buffer.concat([Buffer.of(first), lengthBytes(length, masked, chance)])
-  if (!masked) return Buffer.concat([header, payload])
-  const mask = chance.bytes(4)
-  return Buffer.concat([header, mask, payload.map((byte, at) => byte ^ (mask[at % 4] ?? 0))])
-}
-
-/** Also in more bytes than it needs. */
-function lengthBytes(length: number, masked: boolean, chance: Chance): Buffer {
-  const mask = masked ? 0x80 : 0
-  const longer = chance.percent(5)
-  if (length < 126 && !longer) return Buffer.of(mask | length)
-  const long = length > 0xffff || (longer && chance.percent(50))
-  const bytes = Buffer.alloc(long ? 9 : 3)
-  bytes[0] = mask | (long ? 127 : 126)
-  if (long) bytes.writeBigUInt64BE(BigInt(length), 1)
-  else bytes.writeUInt16BE(length, 1)
-  return bytes
+  const claimed = good || chance.percent(85) ? undefined : chance.pick([0, 1, 125, 126, 65_535, 2 ** 31, 2 ** 53])
+  const longer = chance.percent(5) ? chance.pick([2, 8] as const) : undefined
+  return frameBytes({
+    opcode,
+    payload,
+    final,
+    reserved,
+    mask: masked ? chance.bytes(4) : null,
+    ...(claimed !== undefined && { claimedLength: claimed }),
+    ...(longer && { lengthBytes: longer }),
+  })
 }
 
 function payloadOf(opcode: number, chance: Chance): Buffer {
-  if (opcode === 8) return chance.percent(60) ? closePayload(chance) : chance.bytes(chance.below(126))
+  if (opcode === 8)
+    return chance.percent(60) ? closePayload(chance.pick(CODES), chance.bytes(chance.below(130))) : chance.bytes(chance.below(126))
   if (opcode > 8) return chance.bytes(chance.percent(90) ? chance.below(126) : 126 + chance.below(1000))
   if (opcode === 2) return chance.percent(95) ? chance.bytes(chance.below(600)) : Buffer.alloc(chance.below(100_000), chance.below(256))
   const text = chance.percent(80) ? mutatedText(chance.pick(TEXTS), chance) : nastyText(chance)
   return chance.percent(20) ? mutatedBytes(Buffer.from(text), chance) : Buffer.from(text)
 }
 
-function closePayload(chance: Chance): Buffer {
-  const code = Buffer.alloc(2)
-  code.writeUInt16BE(chance.pick([0, 999, 1000, 1001, 1004, 1005, 1006, 1011, 1015, 1100, 2999, 3000, 4999, 5000, 65_535]))
-  return Buffer.concat([code, chance.percent(50) ? Buffer.from("bye") : chance.bytes(chance.below(130))])
-}
+const CODES = [0, 999, 1000, 1001, 1004, 1005, 1006, 1011, 1015, 1100, 2999, 3000, 4999, 5000, 65_535]
 
 /** Of the close frame that the answer ends with; "nothing" if it ends otherwise. */
 function closeCode(answer: Buffer): string {
