@@ -48,13 +48,15 @@ const LOOK_EVERY = 500
 
 const FAULTS_MAX = 20
 
+const WARM_UP_CASES = 50
+
 export async function runFuzz({ edges, tell = () => {}, ...options }: FuzzOptions): Promise<EdgeResult[]> {
   await using subject = await startSubject()
   const results: EdgeResult[] = []
+  await servesWell(subject)
   for (const edge of edges) {
     // What each edge makes the server open or load once is no leak.
-    await overAll(subject, edge, { ...options, only: undefined, seed: -1, cases: 50 })
-    await expectWords(subject)
+    await overAll(subject, edge, { seed: -1, cases: WARM_UP_CASES })
     const result = await fuzzEdge(subject, edge, options, tell)
     results.push(result)
     const [before, after] = result.pssBytes
@@ -73,7 +75,7 @@ async function fuzzEdge(subject: Subject, edge: Edge, plan: Plan, tell: (line: s
   const { outcomes, faults, count } = await overAll(subject, edge, plan, tell)
   const seconds = Math.round((performance.now() - startedAtMs) / 100) / 10
   faults.push(...(await leaksBetween(subject, before)))
-  if (subject.alive && !(await expectWords(subject))) faults.push("a good client is not served as before")
+  if (subject.alive && !(await servesWell(subject))) faults.push("a good client is not served as before")
   const after = await subject.holding()
   if (after.pssBytes > before.pssBytes + GROWTH_BYTES_MAX) faults.push("memory grew beyond its bound")
   return {
@@ -104,17 +106,26 @@ async function overAll(subject: Subject, edge: Edge, { cases, seed, only }: Plan
       }
       if (++count % LOOK_EVERY !== 0) continue
       if ((await subject.readiness()) !== 200) faults.push(`not ready after ${count} cases`)
-      tell(`${edge.name}: ${count} cases`)
+      tell(`${edge.name}: ${count} cases, ${await memoryOf(subject)}`)
     }
   }
   await Promise.all(Array.from({ length: edge.atOnce }, work))
   return { outcomes, faults, count }
 }
 
+/** In MB, by what each process was started as. */
+async function memoryOf(subject: Subject): Promise<string> {
+  const { pssBytesOf } = await subject.holding()
+  return Object.entries(pssBytesOf)
+    .filter(([, bytes]) => bytes > 0)
+    .map(([kind, bytes]) => `${kind} ${Math.round(bytes / 1e6)}`)
+    .join(" + ")
+}
+
 /** Whether good clients of both kinds get the words of their recordings. */
-async function expectWords({ url }: Subject): Promise<boolean> {
+async function servesWell({ url }: Subject): Promise<boolean> {
   const load = startLoad({ url, clips: await knownClips(), seed: 1, clients: 2, talkers: 0 })
-  await Bun.sleep(500)
+  await Bun.sleep(300)
   await load.stop()
   return balanced(load.ledger)
 }

@@ -1,7 +1,7 @@
 /** The server that is put to the proof: the real program with real engines, and what can be seen of it from outside. Linux only. */
 import { readdir, readFile, readlink } from "node:fs/promises"
 import { usageOf } from "../../src/audio/decoding/usage.ts"
-import { processTree, treeMemoryBytes } from "../../src/commands/bench/memory.ts"
+import { processTree, pssBytes } from "../../src/commands/bench/memory.ts"
 import type { Environment } from "../../src/settings.ts"
 import { type RunningProgram, startProgram } from "../support/program.ts"
 
@@ -9,6 +9,8 @@ import { type RunningProgram, startProgram } from "../support/program.ts"
 export interface Holding {
   /** Proportional set size of all processes together. */
   readonly pssBytes: number
+  /** Of which, by what each was started as. */
+  readonly pssBytesOf: Readonly<Record<Kind, number>>
   /** Open files, pipes and sockets of the server itself. */
   readonly descriptors: number
   /** Ids by what each was started as. */
@@ -100,9 +102,16 @@ async function freePort(): Promise<number> {
 }
 
 async function holdingOf(pid: number): Promise<Holding> {
-  const [pssBytes, descriptors, processes] = await Promise.all([treeMemoryBytes(pid), descriptorsOf(pid), kindsOf(pid)])
-  return { pssBytes: pssBytes ?? 0, descriptors, processes }
+  const [descriptors, processes] = await Promise.all([descriptorsOf(pid), kindsOf(pid)])
+  const kinds = Object.keys(processes) as Kind[]
+  const sizes = await Promise.all(
+    kinds.map(async (kind) => [kind, sum(await Promise.all(processes[kind].map(async (one) => (await pssBytes(one)) ?? 0)))] as const),
+  )
+  const pssBytesOf = Object.fromEntries(sizes) as Record<Kind, number>
+  return { pssBytes: sum(Object.values(pssBytesOf)), pssBytesOf, descriptors, processes }
 }
+
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
 
 async function descriptorsOf(pid: number): Promise<number> {
   return (await readdir(`/proc/${pid}/fd`).catch(() => [])).length

@@ -27,7 +27,8 @@ async function parentOf(pid: number): Promise<number | null> {
   return parent === undefined ? null : Number(parent)
 }
 
-async function pssBytes(pid: number): Promise<number | null> {
+/** The proportional set size of one process; null where the system does not tell, or if it is gone. */
+export async function pssBytes(pid: number): Promise<number | null> {
   const text = await readFile(`/proc/${pid}/smaps_rollup`, "utf8").catch(() => "")
   const [, kilobytes] = /^Pss:\s+(\d+) kB$/m.exec(text) ?? []
   return kilobytes === undefined ? null : Number(kilobytes) * 1024

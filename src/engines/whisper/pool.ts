@@ -14,6 +14,8 @@ import { createQueue, type Urgency, type Waiting } from "./queue.ts"
 
 /** The engines of two tries died of it: a third would take another one down. */
 const TRIES = 2
+/** Who kills engines from outside does not ask what they work on, so that it says little against the piece. */
+const TRIES_FROM_OUTSIDE = 8
 
 /** Interims that may wait for each engine: more of them would be stale when their turn comes. */
 const INTERIMS_WAITING_PER_ENGINE = 4
@@ -171,11 +173,12 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
     }
   }
 
-  function tryAgain(jobs: readonly Job[], { cause, detail }: Ending) {
+  function tryAgain(jobs: readonly Job[], { cause, detail, fromOutside }: Ending) {
+    const tries = fromOutside ? TRIES_FROM_OUTSIDE : TRIES
     const again: Job[] = []
     for (const job of jobs) {
       if (!open.has(job) || job.stop.signal.aborted) continue
-      if (job.tries < TRIES) again.push(job)
+      if (job.tries < tries) again.push(job)
       else
         job.reject(
           new EngineError(
