@@ -1,4 +1,7 @@
 /** Clients of the socket: a polite one, and one that speaks raw TCP and may be deaf, slow or rude. */
+import { frameBytes, OPCODE } from "./frames.ts"
+
+export { OPCODE }
 
 export interface Ending {
   readonly code: number
@@ -80,6 +83,8 @@ export interface RawClient {
   /** The nth call resolves with the nth frame. */
   nextFrame(): Promise<Frame>
   sendFrame(opcode: number, payload: Uint8Array): void
+  /** Whatever they are. What the system does not take at once follows as soon as it does. */
+  sendBytes(bytes: Uint8Array): void
   /** Stops reading, so that the server's bytes pile up. */
   pause(): void
   resume(): void
@@ -91,8 +96,6 @@ export interface Frame {
   readonly opcode: number
   readonly payload: Buffer
 }
-
-export const OPCODE = { text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const
 
 /** Resolves when the handshake was answered, with whatever answer. */
 export async function connectRaw(url: URL, headers: Record<string, string> = {}): Promise<RawClient> {
@@ -140,6 +143,15 @@ export async function connectRaw(url: URL, headers: Record<string, string> = {})
     return frame
   }
 
+  let unsent: Buffer = Buffer.alloc(0)
+  function send(bytes: Uint8Array) {
+    unsent = Buffer.concat([unsent, bytes])
+    flush()
+  }
+  function flush() {
+    unsent = unsent.subarray(Math.max(0, socket.write(unsent)))
+  }
+
   const socket = await Bun.connect({
     hostname: url.hostname,
     port: Number(url.port),
@@ -148,6 +160,7 @@ export async function connectRaw(url: URL, headers: Record<string, string> = {})
         bytes = Buffer.concat([bytes, chunk])
         read()
       },
+      drain: flush,
       close: () => closed.resolve(),
       error: () => closed.resolve(),
     },
@@ -168,7 +181,8 @@ export async function connectRaw(url: URL, headers: Record<string, string> = {})
       while (frames.length <= index) await new Promise<void>((resolve) => waiters.push(resolve))
       return frames[index]!
     },
-    sendFrame: (opcode, payload) => void socket.write(clientFrame(opcode, payload)),
+    sendFrame: (opcode, payload) => send(frameBytes({ opcode, payload })),
+    sendBytes: send,
     pause: () => socket.pause(),
     resume: () => socket.resume(),
     closed: closed.promise,
@@ -178,10 +192,3 @@ export async function connectRaw(url: URL, headers: Record<string, string> = {})
 
 /** The one of RFC 6455, 1.3. */
 const KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-
-/** Masked with zeros, which is allowed and leaves the payload readable. Short payloads only. */
-function clientFrame(opcode: number, payload: Uint8Array): Buffer {
-  if (payload.length > 0xffff) throw new Error("too long for this client")
-  const length = payload.length < 126 ? [payload.length | 0x80] : [126 | 0x80, payload.length >> 8, payload.length & 0xff]
-  return Buffer.concat([Buffer.from([0x80 | opcode, ...length, 0, 0, 0, 0]), payload])
-}

@@ -7,7 +7,10 @@ import { join } from "node:path"
 import type { FromEngine, Piece, ToEngine } from "../../src/engines/whisper/ipc.ts"
 
 const send = (message: FromEngine) => process.send!(message)
-const die = () => process.kill(process.pid, "SIGKILL")
+/** As what crashes does. */
+const die = () => process.kill(process.pid, "SIGABRT")
+/** As somebody else would. */
+const beKilled = () => process.kill(process.pid, "SIGKILL")
 const waiting = new Map<number, () => void>()
 let turns = 0
 
@@ -51,6 +54,10 @@ function recognise({ id, samples, language, prompt, words, interim, draft, conte
       return say(id, JSON.stringify(context && { samples: [...new Int16Array(context.samples.buffer)], tokens: context.tokens }))
     case "pid":
       return say(id, String(process.pid))
+    case "killed thrice":
+      return ["once", "twice", "thrice"].some(first) ? beKilled() : say(id, "heard in the end")
+    case "killed always":
+      return beKilled()
     case "grow":
       send({ type: "grown", bytes: 1e9 })
       return say(id, String(process.pid))

@@ -7,11 +7,12 @@ import { readdir, readFile } from "node:fs/promises"
  */
 export async function treeMemoryBytes(root: number): Promise<number | null> {
   if (process.platform !== "linux") return null
-  const sizes = await Promise.all((await treeOf(root)).map(pssBytes))
+  const sizes = await Promise.all((await processTree(root)).map(pssBytes))
   return sizes.some((size) => size === null) ? null : sizes.reduce<number>((total, size) => total + (size ?? 0), 0)
 }
 
-async function treeOf(root: number): Promise<number[]> {
+/** The ids of `root` and all below it. On Linux only. */
+export async function processTree(root: number): Promise<number[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number)
   const parents = new Map(await Promise.all(pids.map(async (pid) => [pid, await parentOf(pid)] as const)))
   const tree = [root]
@@ -26,7 +27,8 @@ async function parentOf(pid: number): Promise<number | null> {
   return parent === undefined ? null : Number(parent)
 }
 
-async function pssBytes(pid: number): Promise<number | null> {
+/** The proportional set size of one process; null where the system does not tell, or if it is gone. */
+export async function pssBytes(pid: number): Promise<number | null> {
   const text = await readFile(`/proc/${pid}/smaps_rollup`, "utf8").catch(() => "")
   const [, kilobytes] = /^Pss:\s+(\d+) kB$/m.exec(text) ?? []
   return kilobytes === undefined ? null : Number(kilobytes) * 1024

@@ -59,6 +59,8 @@ export interface Ending {
     | "spawn" /** The system did not start it. */
   /** One line for the log and for error messages. */
   readonly detail: string
+  /** Somebody else killed it, or the system for want of memory: a program that crashes dies of another signal. */
+  readonly fromOutside?: boolean
 }
 
 /** A piece without its number, which is the process' own affair. */
@@ -205,7 +207,7 @@ export function startEngineProcess(init: Init, { command, env, clock, log }: Eng
     gone = true
     startDeadline()
     const natural: Ending = process.signalCode
-      ? { cause: "signal", detail: `died of ${process.signalCode}` }
+      ? { cause: "signal", detail: `died of ${process.signalCode}`, fromOutside: process.signalCode === "SIGKILL" }
       : { cause: "exit", detail: `left with exit code ${process.exitCode}` }
     const ending = killed ?? natural
     const fields = { pid: process.pid, cause: ending.cause, detail: ending.detail }

@@ -18,6 +18,13 @@ const BACK_OFF_MAX_MS = 30_000
  */
 const HOPELESS_ENDS = 4
 
+/**
+ * Engines that somebody else kills, again and again, wait no longer than this: one that rests leaves all that comes to the others,
+ * which then never get to work. And until they have done nothing for so long, callers wait for them.
+ */
+const BACK_OFF_FROM_OUTSIDE_MAX_MS = 1_000
+const HOPELESS_FROM_OUTSIDE_MS = 20_000
+
 /** `hopeless`: backing off after many ends; `lost`: given up. */
 export type PlaceState = "starting" | "ready" | "hopeless" | "lost"
 
@@ -54,6 +61,7 @@ export function openPlace({ init, command, env, clock, log, onChange }: PlaceOpt
   /** Settles when the work in hand is over. */
   let working: Promise<unknown> | undefined
   let recognisedAny = false
+  let recognisedAtMs = clock.now()
   let wake = () => {}
   let closed = false
   const over = keepRunning()
@@ -90,7 +98,10 @@ export function openPlace({ init, command, env, clock, log, onChange }: PlaceOpt
     const allAnswered = await engine.recognise(pieces, {
       patient,
       onAnswer(index, answer) {
-        if (answer.type === "result") recognisedAny = true
+        if (answer.type === "result") {
+          recognisedAny = true
+          recognisedAtMs = clock.now()
+        }
         onAnswer(index, answer)
       },
     })
@@ -131,10 +142,10 @@ export function openPlace({ init, command, env, clock, log, onChange }: PlaceOpt
       const ending = await engine.ended
       if (closed) return
       endsInARow = ending.cause === "cancel" ? 0 : endsInARow + 1
-      const hopeless = endsInARow >= HOPELESS_ENDS
+      const hopeless = endsInARow >= HOPELESS_ENDS && !(ending.fromOutside && clock.now() - recognisedAtMs < HOPELESS_FROM_OUTSIDE_MS)
       if (!everReady && (hopeless || ending.cause === "refused")) return lose(ending)
       become(hopeless ? "hopeless" : "starting")
-      await backOff(endsInARow)
+      await backOff(endsInARow, ending.fromOutside ? BACK_OFF_FROM_OUTSIDE_MAX_MS : BACK_OFF_MAX_MS)
       if (closed) return
       state = "starting"
       engineRestarts.inc({ cause: ending.cause })
@@ -168,9 +179,9 @@ export function openPlace({ init, command, env, clock, log, onChange }: PlaceOpt
     return relieved.promise
   }
 
-  async function backOff(endsInARow: number) {
+  async function backOff(endsInARow: number, maxMs: number) {
     if (endsInARow < 2) return
-    const ms = Math.min(BACK_OFF_MAX_MS, BACK_OFF_MS * 2 ** (endsInARow - 2))
+    const ms = Math.min(maxMs, BACK_OFF_MS * 2 ** (endsInARow - 2))
     const slept = Promise.withResolvers<void>()
     const stop = clock.after(ms, slept.resolve)
     wake = slept.resolve

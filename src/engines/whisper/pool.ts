@@ -15,6 +15,8 @@ import { createQueue, type Sharing, type Urgency, type Waiting } from "./queue.t
 
 /** The engines of two tries died of it: a third would take another one down. */
 const TRIES = 2
+/** Who kills engines from outside does not ask what they work on, so that it says little against the piece. */
+const TRIES_FROM_OUTSIDE = 8
 
 /** Interims that may wait for each engine: more of them would be stale when their turn comes. */
 const INTERIMS_WAITING_PER_ENGINE = 4
@@ -194,12 +196,13 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
     }
   }
 
-  function tryAgain(jobs: readonly Job[], { cause, detail }: Ending) {
+  function tryAgain(jobs: readonly Job[], { cause, detail, fromOutside }: Ending) {
+    const tries = fromOutside ? TRIES_FROM_OUTSIDE : TRIES
     const again: Job[] = []
     for (const job of jobs) {
       if (!open.has(job) || job.stop.signal.aborted) continue
       job.waitsSinceMs = clock.now()
-      if (job.tries < TRIES) again.push(job)
+      if (job.tries < tries) again.push(job)
       else
         job.reject(
           new EngineError(

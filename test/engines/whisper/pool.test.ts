@@ -331,7 +331,7 @@ describe("an engine dies", () => {
     const before = await restarts("signal")
     const { say, tap } = open()
     expect(await say("die once")).toMatch(/^\d+$/)
-    expect(await tap.seen(ENDED)).toMatchObject({ cause: "signal", detail: "died of SIGKILL" })
+    expect(await tap.seen(ENDED)).toMatchObject({ cause: "signal", detail: "died of SIGABRT" })
     expect(await restarts("signal")).toBe(before + 1)
   })
 
@@ -341,7 +341,7 @@ describe("an engine dies", () => {
     const behind = say("echo")
     const error = await poison
     expect(error.code).toBe("unavailable")
-    expect(error.message).toContain("died of SIGKILL")
+    expect(error.message).toContain("died of SIGABRT")
     expect(await tap.seen(BACKS_OFF)).toMatchObject({ waitMs: 250 })
     await clock.advance(250)
     expect(await behind).toBe("0")
@@ -369,7 +369,7 @@ describe("an engine dies", () => {
     const waitsMs = [0, 250, 500, 1_000]
     for (const [index, waitMs] of waitsMs.entries()) {
       const { pid } = await tap.seen(READY, index + 1)
-      process.kill(Number(pid), "SIGKILL")
+      process.kill(Number(pid), "SIGABRT")
       if (waitMs > 0) expect(await tap.seen(BACKS_OFF, index)).toMatchObject({ waitMs })
       if (waitMs < 1_000) await clock.advance(waitMs)
     }
@@ -379,6 +379,46 @@ describe("an engine dies", () => {
     await clock.advance(1)
     expect(await pool.ready()).toBeUndefined()
     expect(await say("echo")).toBe("0")
+  })
+
+  test("a piece whose engines somebody else keeps killing is heard in the end", async () => {
+    const { say, clock, tap } = open()
+    const heard = say("killed thrice")
+    expect(await tap.seen(BACKS_OFF)).toMatchObject({ waitMs: 250 })
+    await clock.advance(250)
+    expect(await tap.seen(BACKS_OFF, 2)).toMatchObject({ waitMs: 500 })
+    await clock.advance(500)
+    expect(await heard).toBe("heard in the end")
+  })
+
+  test("a piece that goes on to have its engines killed fails by name", async () => {
+    const { pool, clock, tap } = open()
+    const error = failure(pool.recognise(piece("killed always"), never))
+    for (const [index, waitMs] of [250, 500, 1_000, 1_000, 1_000, 1_000].entries()) {
+      expect(await tap.seen(BACKS_OFF, index + 1)).toMatchObject({ waitMs })
+      await clock.advance(waitMs)
+    }
+    expect((await error).message).toContain("8 engine processes failed on it; the last died of SIGKILL")
+  })
+
+  test("engines that somebody else keeps killing soon come back, and callers wait for them, though not for ever", async () => {
+    const { say, clock, tap } = open()
+    const killNext = async (ends: number) => process.kill(Number((await tap.seen(READY, ends)).pid), "SIGKILL")
+    await killNext(1)
+    for (const [index, waitMs] of [250, 500, 1_000, 1_000].entries()) {
+      await killNext(index + 2)
+      expect(await tap.seen(BACKS_OFF, index + 1)).toMatchObject({ waitMs })
+      if (index < 3) await clock.advance(waitMs)
+    }
+    const heard = say("echo")
+    await clock.advance(1_000)
+    expect(await heard).toBe("0")
+    for (let ends = 6; ends < 10; ends++) {
+      await clock.advance(6_000)
+      await killNext(ends)
+      if (ends > 6) await tap.seen(BACKS_OFF, ends - 2)
+    }
+    expect(await failure(say("echo"))).toMatchObject({ code: "unavailable", retryable: true })
   })
 })
 
@@ -532,7 +572,7 @@ describe("loading", () => {
       await tap.seen(BACKS_OFF, waitMs / 250)
       await clock.advance(waitMs)
     }
-    expect((await outcome).message).toContain("died of SIGKILL")
+    expect((await outcome).message).toContain("died of SIGABRT")
     expect(tap.lines.filter(({ event }) => event === ENDED)).toHaveLength(4)
   })
 
