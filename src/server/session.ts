@@ -68,6 +68,8 @@ export interface Session {
   /** What the dialect says first. To be called once, before anything is received. */
   greet(): void
   receive(message: Uint8Array | string): void
+  /** Resolves once nobody is in the middle of an utterance, or when the session is closed. */
+  betweenUtterances(): Promise<void>
   /** No more is taken in. Resolves when every word owed has been handed to the transport, or when the session is closed. */
   finish(): Promise<void>
   /** Ends the connection because it cannot go on: the dialect's words for it, then its close. */
@@ -103,6 +105,11 @@ export function createSession({ id, client, engine, dialect, mode, minReplyMs, t
   })
   const wakes = createWakes({ dialect, obey, onBroken: broke, clock })
 
+  /** While an utterance is open. Without endpointing audio opens it and only the client ends it. */
+  let speaking: PromiseWithResolvers<void> | undefined
+  let begun = 0
+  const { endpointing } = dialect.stream
+
   let samplesAccepted = 0
   let utterances = 0
   let failed = 0
@@ -129,12 +136,15 @@ export function createSession({ id, client, engine, dialect, mode, minReplyMs, t
     switch (command.type) {
       case "accept":
         samplesAccepted += command.samples.length
+        if (!endpointing) begin()
         return opened().accept(command.samples)
       case "commit":
         committedAtMs.push(clock.now())
+        if (!endpointing) pauseInSpeech()
         return opened().commit()
       case "clear":
         clearsOwed++
+        if (!endpointing) pauseInSpeech()
         return opened().clear()
       case "configure":
         return stream?.configure(command.changes)
@@ -165,7 +175,26 @@ export function createSession({ id, client, engine, dialect, mode, minReplyMs, t
     fail("engine_gone", "speech engine gone")
   }
 
+  function begin() {
+    speaking ??= Promise.withResolvers()
+  }
+
+  function pauseInSpeech() {
+    speaking?.resolve()
+    speaking = undefined
+  }
+
+  function followSpeech(event: SpeechEvent) {
+    if (event.type === "speech_start") {
+      begin()
+      begun = event.utterance
+    }
+    // The words of one may come when the next has begun.
+    else if (endsSpeech(event) && (event.utterance ?? begun) >= begun) pauseInSpeech()
+  }
+
   function take(event: SpeechEvent) {
+    if (endpointing) followSpeech(event)
     const committed = asked(event)
     times.note(event, "cause" in event && event.cause === "commit" ? (committed ?? null) : null)
     const askedAtMs = committed ?? clock.now()
@@ -242,6 +271,7 @@ export function createSession({ id, client, engine, dialect, mode, minReplyMs, t
   function close() {
     if (closed) return
     closed = true
+    pauseInSpeech()
     backpressure.close()
     inbox.close()
     wakes.close()
@@ -267,6 +297,7 @@ export function createSession({ id, client, engine, dialect, mode, minReplyMs, t
       inbox.receive(inbox.busy && typeof message !== "string" ? message.slice() : message)
       backpressure.weigh()
     },
+    betweenUtterances: async () => speaking?.promise,
     finish,
     fail,
     broke,
@@ -279,4 +310,8 @@ export function createSession({ id, client, engine, dialect, mode, minReplyMs, t
     },
     close,
   }
+}
+
+function endsSpeech(event: SpeechEvent): boolean {
+  return event.type === "speech_end" || (event.type === "final" && event.end) || event.type === "failed" || event.type === "cleared"
 }
