@@ -201,6 +201,11 @@ const schemas = {
     unit: "ms",
     meaning: "After SIGTERM, how long utterances in work may take until the server goes",
   }),
+  STT_REUSE_PORT: z.stringbool().default(false).register(about, {
+    expects: "1 or 0",
+    meaning: "Several servers of one user may listen on `PORT`, to hand over from an old one to a new one; it listens when it is ready",
+    defaultText: "`0`",
+  }),
   STT_CACHE_DIR: text.optional().register(about, {
     expects: "a folder",
     meaning: "Where downloaded models and unpacked files live",

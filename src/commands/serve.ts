@@ -50,6 +50,10 @@ export async function serve(program: Program): Promise<number> {
   const capacity = capacityOf(program, whole, canary)
   try {
     await prepareAudio()
+    const ended = Promise.race([neverReady(engine, canary, program, download.end), stopped(stop)])
+    // Until then the server that has the port answers everybody.
+    const early = settings.STT_REUSE_PORT && (await Promise.race([ended, canary?.understood ?? engine.ready().catch(() => {})]))
+    if (early) return endedEarly(early)
     const given = { ...(tls && { tls }), ...(recordings && { recordings }), ...(canary && { canary }), ...capacity.limits }
     const server = listen({ ...serverOptions(settings), ...given, keys: keys.current, engine, log })
     if (typeof server === "string") {
@@ -57,11 +61,10 @@ export async function serve(program: Program): Promise<number> {
       return EXIT.failed
     }
     announce(program, { url: server.url, engine, engines: settings.STT_PROVIDER === "whisper" ? engines : undefined })
-    const cause = await Promise.race([neverReady(engine, canary, program, download.end), stopped(stop)])
+    const cause = await ended
     if (cause !== "stopped") {
-      log.error("the engine can never be ready", { reason: cause.reason })
       await server.stop()
-      return EXIT.failed
+      return endedEarly(cause)
     }
     log.info("draining", { deadlineMs: settings.STT_DRAIN_MS })
     await server.drain(settings.STT_DRAIN_MS)
@@ -74,6 +77,12 @@ export async function serve(program: Program): Promise<number> {
     await decoder.close()
     await vad.close()
     log.info("stopped")
+  }
+
+  function endedEarly(cause: "stopped" | { reason: string }): number {
+    if (cause === "stopped") return EXIT.drained
+    log.error("the engine can never be ready", cause)
+    return EXIT.failed
   }
 }
 
@@ -136,6 +145,7 @@ function serverOptions(settings: Settings) {
   return {
     host: settings.HOST,
     port: settings.PORT,
+    reusePort: settings.STT_REUSE_PORT,
     wyomingPort: settings.WYOMING_PORT,
     mode: settings.STT_MODE,
     language: settings.STT_LANGUAGE_CODE,

@@ -28,6 +28,8 @@ export interface ServerOptions {
   readonly host: string
   /** 0 takes a free one. */
   readonly port: number
+  /** Whether another process that asks for the same may listen beside this one; a drain then leaves newcomers to it. Default: no. */
+  readonly reusePort?: boolean
   /** PEM text. Without it the wire is plain. */
   readonly tls?: { readonly cert: string; readonly key: string }
   readonly engine: Engine
@@ -103,7 +105,7 @@ export function startServer(options: ServerOptions): RunningServer {
   const defaults = defaultsOf(options)
   const uploads = createUploads(limits, clock)
   const calls = createCalls({ defaults, uploads, recordingsFor: recordingsOf(options, limits.bytesMax, clock), admission, clock, log })
-  const { allowedOrigins, requireKey = false, proxyHops = 0 } = options
+  const { allowedOrigins, requireKey = false, proxyHops = 0, reusePort = false } = options
   const guards = { whyNobody, auth, requireKey, admission, allowedOrigins, proxyHops }
   const doors = createDoors({ socketDoors, httpDoors, defaults, calls, ...guards, unixNow })
   const readiness = watchReadiness(engine)
@@ -168,8 +170,8 @@ export function startServer(options: ServerOptions): RunningServer {
     port: options.port,
     ...(options.tls && { tls: { cert: options.tls.cert, key: options.tls.key } }),
     development: false,
-    // Without development Bun lets several processes share a port: the second server would take half of the clients in silence.
-    reusePort: false,
+    // Without development Bun lets several processes share a port: a second server would take half of the clients in silence.
+    reusePort,
     // Counted while it comes, and refused in the words of its door: see uploads.ts.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     websocket: sockets.websocket,
@@ -190,7 +192,7 @@ export function startServer(options: ServerOptions): RunningServer {
     if (port === undefined) return null
     try {
       const whyNot = (client: Client) => whyNobody() ?? admission.whyNoSocket(client)
-      return listenTcp({ hostname, port, door: wyomingDoor, defaults, engine, whyNot, admission, clock, unixNow, log })
+      return listenTcp({ hostname, port, door: wyomingDoor, defaults, engine, reusePort, whyNot, admission, clock, unixNow, log })
     } catch (cause) {
       void server.stop(true)
       throw new Error(`WYOMING_PORT ${port} cannot be had`, { cause })
@@ -206,6 +208,8 @@ export function startServer(options: ServerOptions): RunningServer {
 
   async function drain(deadlineMs: number) {
     draining = true
+    // Else the system would still send us half of the newcomers, to be refused. The rest of its promise is kept below.
+    if (reusePort) void server.stop()
     let overdue = false
     const cancelDeadline = clock.after(deadlineMs, () => {
       overdue = true

@@ -16,6 +16,7 @@ import { createHearing } from "./hearing.ts"
 import { createInbox } from "./inbox.ts"
 import { createReplies } from "./replies.ts"
 import { createReplyTimes } from "./reply-times.ts"
+import { createSpeaking } from "./speaking.ts"
 import { createWakes } from "./wakes.ts"
 
 /**
@@ -70,6 +71,8 @@ export interface Session {
   /** What the dialect says first. To be called once, before anything is received. */
   greet(): void
   receive(message: Uint8Array | string): void
+  /** Resolves once nobody is in the middle of an utterance, or when the session is closed. */
+  betweenUtterances(): Promise<void>
   /** No more is taken in. Resolves when every word owed has been handed to the transport, or when the session is closed. */
   finish(): Promise<void>
   /** Ends the connection because it cannot go on: the dialect's words for it, then its close. */
@@ -108,6 +111,7 @@ export function createSession({ id, client, engine, dialect, mode, minReplyMs, t
   })
   const wakes = createWakes({ dialect, obey, onBroken: broke, clock })
 
+  const speaking = createSpeaking(dialect.stream.endpointing)
   let samplesAccepted = 0
   const backpressure = createBackpressure({ heavy, pause, resume, clock })
 
@@ -123,12 +127,15 @@ export function createSession({ id, client, engine, dialect, mode, minReplyMs, t
     switch (command.type) {
       case "accept":
         samplesAccepted += command.samples.length
+        speaking.heard()
         return hearing.accept(command.samples)
       case "commit":
         dues.commit()
+        speaking.ended()
         return hearing.commit()
       case "clear":
         dues.clear()
+        speaking.ended()
         return hearing.clear()
       case "configure":
         return hearing.configure(command.changes)
@@ -145,6 +152,7 @@ export function createSession({ id, client, engine, dialect, mode, minReplyMs, t
   }
 
   function take(event: SpeechEvent) {
+    speaking.follow(event)
     const committed = dues.settle(event)
     times.note(event, "cause" in event && event.cause === "commit" ? (committed ?? null) : null)
     const askedAtMs = committed ?? clock.now()
@@ -208,6 +216,7 @@ export function createSession({ id, client, engine, dialect, mode, minReplyMs, t
   function close() {
     if (closed) return
     closed = true
+    speaking.close()
     backpressure.close()
     inbox.close()
     wakes.close()
@@ -233,6 +242,7 @@ export function createSession({ id, client, engine, dialect, mode, minReplyMs, t
       inbox.receive(inbox.busy && typeof message !== "string" ? new Uint8Array(message) : message)
       backpressure.weigh()
     },
+    betweenUtterances: speaking.over,
     finish,
     fail,
     broke,

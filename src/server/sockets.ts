@@ -125,6 +125,7 @@ export function createSockets({ engine, minReplyMs, admission, clock = realClock
 
   function leaving([socket, { session, whenSent }]: readonly [Socket, Client]) {
     return {
+      betweenUtterances: session.betweenUtterances,
       async finish() {
         await session.finish()
         // A close frame may be queued behind unsent text, but the stop of the server would cut both off.

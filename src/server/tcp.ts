@@ -21,6 +21,8 @@ export interface TcpOptions {
   readonly door: TcpDoor
   readonly defaults: Defaults
   readonly engine: Engine
+  /** As ServerOptions. */
+  readonly reusePort?: boolean
   /** Why this client is not let in; undefined if it is. */
   readonly whyNot: (client: Asker) => Refusal | undefined
   readonly admission: Admission
@@ -59,7 +61,7 @@ type Socket = Bun.Socket<Client | undefined>
 
 /** Throws what the system says if it cannot listen. */
 export function listenTcp(options: TcpOptions): TcpConnections {
-  const { door, defaults, engine, whyNot, admission, clock = realClock, unixNow, log } = options
+  const { door, defaults, engine, whyNot, admission, reusePort = false, clock = realClock, unixNow, log } = options
   const clients = new Map<Socket, Client>()
 
   function open(socket: Socket) {
@@ -138,6 +140,8 @@ export function listenTcp(options: TcpOptions): TcpConnections {
   const listener = Bun.listen<Client | undefined>({
     hostname: options.hostname,
     port: options.port,
+    // Missing in Bun's types.
+    ...{ reusePort },
     socket: {
       open,
       data: (socket, bytes) => socket.data?.receive(bytes),
@@ -149,6 +153,7 @@ export function listenTcp(options: TcpOptions): TcpConnections {
 
   function leaving([socket, client]: readonly [Socket, Client]) {
     return {
+      betweenUtterances: client.session.betweenUtterances,
       async finish() {
         await client.session.finish()
         if (clients.has(socket) && client.unsent.length > 0) await new Promise<void>((resolve) => client.whenSent.push(resolve))
@@ -163,7 +168,10 @@ export function listenTcp(options: TcpOptions): TcpConnections {
     get count() {
       return clients.size
     },
-    drain: (deadlineMs) => drainAll([...clients].map(leaving), { deadlineMs, clock }),
+    drain(deadlineMs) {
+      if (reusePort) listener.stop()
+      return drainAll([...clients].map(leaving), { deadlineMs, clock })
+    },
     stop: () => listener.stop(true),
   }
 }

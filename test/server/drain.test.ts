@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { PATIENCE } from "../../src/server/drain.ts"
 import { PENDING_SAMPLES_MAX } from "../../src/server/session.ts"
 import { connect, connectRaw, OPCODE, socketUrl } from "../support/client.ts"
 import { handClock } from "../support/clock.ts"
@@ -7,6 +8,7 @@ import { serve } from "../support/server.ts"
 
 const GOING_AWAY = { code: 1001, reason: "server shutting down" }
 const LONG_MS = 60_000
+const frames = (...samples: number[]) => new Uint8Array(new Int16Array(samples).buffer)
 
 describe("drain", () => {
   test("utterances in flight are answered, then the socket is closed with 1001; idle ones at once", async () => {
@@ -61,15 +63,58 @@ describe("drain", () => {
     expect(clock.waiting).toBe(0)
   })
 
-  test("a stream of frames gives the utterance that it had begun", async () => {
+  test("who speaks may come to the end of the utterance, and is closed there", async () => {
     const { server, tap } = serve({ mode: "frames" })
     const client = await connect(socketUrl(server.url))
-    client.send(new Uint8Array(new Int16Array([4, 0, 5, 5]).buffer))
+    client.send(frames(4, 0, 5, 5))
     expect(await client.next()).toBe("word 4")
-    await server.drain(LONG_MS)
+    const drained = server.drain(LONG_MS)
+    client.send(frames(6, 6))
+    client.send(frames(7, 0))
     expect(await client.closed).toEqual(GOING_AWAY)
-    expect(client.received).toEqual(["word 4", "word 5"])
+    await drained
+    expect(client.received).toEqual(["word 4", "word 5 6 7"])
     expect(await tap.seen("disconnected")).toMatchObject({ ...GOING_AWAY, utterances: 2 })
+  })
+
+  test("who holds a key down may come to its commit", async () => {
+    const { server } = serve()
+    const client = await connect(socketUrl(server.url, "mode=events&vad=none"))
+    client.send(frames(1))
+    const refused = async () => (await connectRaw(socketUrl(server.url))).status === 503
+    // A commit of nothing is answered: so the sound before it was taken.
+    client.send(JSON.stringify({ type: "commit" }))
+    client.send(frames(2))
+    while (!client.received.some((text) => text.includes("word 1"))) await client.next()
+    client.send(JSON.stringify({ type: "config", language: "de" }))
+    while (!client.received.at(-1)?.includes('"de"')) await client.next()
+    const drained = server.drain(LONG_MS)
+    expect(await refused()).toBe(true)
+    client.send(frames(3))
+    client.send(JSON.stringify({ type: "commit" }))
+    expect(await client.closed).toEqual(GOING_AWAY)
+    await drained
+    const finals = client.received.map((text) => JSON.parse(text)).filter(({ type }) => type === "final")
+    expect(finals.map(({ text, cause }) => [text, cause])).toEqual([
+      ["word 1", "commit"],
+      ["word 2 3", "commit"],
+    ])
+  })
+
+  test("who speaks for longer than half of the deadline gets the words so far", async () => {
+    const clock = handClock()
+    const { server } = serve({ mode: "frames", clock })
+    const client = await connect(socketUrl(server.url))
+    client.send(frames(4, 0, 5, 5))
+    expect(await client.next()).toBe("word 4")
+    const drained = server.drain(LONG_MS)
+    await clock.advance(LONG_MS * PATIENCE - 1)
+    expect(client.received).toEqual(["word 4"])
+    await clock.advance(1)
+    expect(await client.closed).toEqual(GOING_AWAY)
+    await drained
+    expect(client.received).toEqual(["word 4", "word 5"])
+    expect(clock.waiting).toBe(0)
   })
 
   test("at the deadline held replies go out and everybody is closed, answered or not", async () => {

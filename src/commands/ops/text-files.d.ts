@@ -14,3 +14,13 @@ declare module "*.cfg" {
   // biome-ignore lint/style/noDefaultExport: the form in which Bun hands out the text
   export default text
 }
+declare module "*.sh" {
+  const text: string
+  // biome-ignore lint/style/noDefaultExport: the form in which Bun hands out the text
+  export default text
+}
+declare module "*.dockerfile" {
+  const text: string
+  // biome-ignore lint/style/noDefaultExport: the form in which Bun hands out the text
+  export default text
+}
