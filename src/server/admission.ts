@@ -2,7 +2,7 @@
  * How many may be here at once: sockets in all, speakers that this machine can follow, and what one client may hold of both. Knows
  * no socket, no engine and no path.
  *
- * The last eighth of the places is kept for clients who have none, so that nobody can take them all.
+ * The last eighth of the places, or the last one, is kept for clients who have none, so that nobody can take them all.
  */
 import type { Clock } from "../clock.ts"
 import type { Refusal } from "../dialects/door.ts"
@@ -68,14 +68,15 @@ export const COMING_MS = 1_000
  */
 const COMING_SHARE = 4
 
-/** The two sides of a call come together. */
-const COMING_MIN = 2
+/** However few may speak: the sides of a call come together. */
+const COMING_MIN = 4
 
 /** After which a refused client may try again. */
 const RETRY_AFTER_SECONDS = COMING_MS / 1000
 
-/** One of so many places is kept for newcomers. */
+/** One of so many places is kept for newcomers; of fewer one too, unless they are hardly any. */
 const KEPT_SHARE = 8
+const KEEPING_MIN = 4
 
 export function ownerOf({ key, address }: Client): string {
   return key === undefined ? `address ${address}` : `key ${key}`
@@ -136,7 +137,7 @@ export function createAdmission({ sessionsMax, perKeyMax, perAddressMax, speaker
     whyFull: () => whyTooMany((max) => max),
     whyNoSocket(client) {
       const isNew = (held.get(ownerOf(client))?.sockets ?? 0) === 0
-      const share = (max: number) => (isNew ? max : max - Math.floor(max / KEPT_SHARE))
+      const share = (max: number) => (isNew || max < KEEPING_MIN ? max : max - Math.max(1, Math.floor(max / KEPT_SHARE)))
       return whyTooGreedy(client) ?? whyTooMany(share) ?? whyTooSudden(share)
     },
     whyNoRequest: whyTooGreedy,

@@ -181,7 +181,7 @@ async function residentMb({ pid }: RunningProgram): Promise<number> {
 }
 
 async function main() {
-  const env = { HOST: "127.0.0.1", PORT: "0", STT_MIN_REPLY_MS: "0", STT_PROXY_HOPS: "1", LOG_LEVEL: "info" }
+  const env = { HOST: "127.0.0.1", PORT: "0", STT_MIN_REPLY_MS: "0", STT_PROXY_HOPS: "1", STT_MAX_SPEAKERS: "", LOG_LEVEL: "info" }
   await using program = startProgram([], { ...env, XDG_CACHE_HOME: join(process.env.HOME ?? "/tmp", ".cache") })
   const url = String((await program.seen("listening")).address)
   const capacity = await program.seen("capacity")

@@ -38,6 +38,14 @@ describe("sockets", () => {
     expect((await open(server.url, 1, from("10.0.0.3"))).statuses).toEqual([101])
   })
 
+  test("of one client leave the last of few speakers to others, and of hardly any none", async () => {
+    const few = serve({ proxyHops: 1, speakersMax: () => 4 })
+    expect((await open(few.server.url, 4, from("10.0.0.1"))).statuses).toEqual([101, 101, 101, 503])
+    expect((await open(few.server.url, 2, from("10.0.0.2"))).statuses).toEqual([101, 503])
+    const hardly = serve({ speakersMax: () => 3 })
+    expect((await open(hardly.server.url, 4)).statuses).toEqual([101, 101, 101, 503])
+  })
+
   test("beyond as many speakers as can be followed are refused before they open, until somebody is quiet for a while", async () => {
     const clock = handClock()
     const { server } = serve({ clock, proxyHops: 1, speakersMax: () => 2 })
