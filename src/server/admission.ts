@@ -53,12 +53,9 @@ export interface Place {
 /** Whoever sent audio so recently counts as speaking: longer than people pause. */
 export const SPEAKING_MS = 15_000
 
-/** So long whoever comes counts as about to speak. Many connect long before they do, and keep others out no longer than that. */
-export const ARRIVING_MS = 5_000
-
 /**
- * Whoever came so recently may still say his first words at the same moment as all who came with him, as people who talk for a while
- * do not. Also how long a refused client is asked to wait.
+ * Whoever came so recently counts as about to speak, at the same moment as all who came with him, as people who talk for a while do
+ * not. Many connect long before they speak, and keep others out no longer than that. Also how long a refused client is asked to wait.
  */
 export const COMING_MS = 1_000
 
@@ -145,7 +142,7 @@ export function createAdmission({ sessionsMax, perKeyMax, perAddressMax, speaker
       admissions.inc({ key: client.key ?? "none" })
       const owner = ownerOf(client)
       const cameAtMs = clock.now()
-      const state = { cameAtMs, speakingUntilMs: cameAtMs + ARRIVING_MS }
+      const state = { cameAtMs, speakingUntilMs: cameAtMs + COMING_MS }
       const place: Place = {
         heard() {
           state.speakingUntilMs = clock.now() + SPEAKING_MS
