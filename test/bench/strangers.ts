@@ -79,13 +79,17 @@ async function crowdOfTalkers(url: string) {
   }
 }
 
+/** Comes again when it is refused, as it is asked to. */
+function arrival(url: string): Promise<WebSocket> {
+  return new Promise((resolve) => {
+    const socket = from(url, "10.2.0.1")
+    socket.onopen = () => resolve(socket)
+    socket.onclose = () => setTimeout(() => resolve(arrival(url)), 1000)
+  })
+}
+
 /** Somebody with a conversation: an utterance, its words, a pause. */
-async function goodClient(url: string, seconds: number) {
-  const socket = from(url, "10.2.0.1")
-  const opened = Promise.withResolvers<void>()
-  socket.onopen = () => opened.resolve()
-  socket.onclose = () => opened.reject(new Error("the good client was let go"))
-  await opened.promise
+async function converse(socket: WebSocket, seconds: number) {
   const waitsMs: number[] = []
   const untilMs = performance.now() + seconds * 1000
   for (let turn = 0; performance.now() < untilMs; turn++) {
@@ -159,10 +163,11 @@ async function strangers(url: string, kinds: readonly string[]) {
 }
 
 async function beside(url: string, kinds: string) {
+  const good = await arrival(url)
   const child = Bun.spawn([process.execPath, import.meta.path, "--strangers", url, kinds], { stdout: "pipe", stderr: "inherit" })
   try {
     for await (const _ of child.stdout) break
-    return await goodClient(url, GOOD_SECONDS)
+    return await converse(good, GOOD_SECONDS)
   } finally {
     child.kill("SIGKILL")
     await child.exited
@@ -181,7 +186,7 @@ async function residentMb({ pid }: RunningProgram): Promise<number> {
 }
 
 async function main() {
-  const env = { HOST: "127.0.0.1", PORT: "0", STT_MIN_REPLY_MS: "0", STT_PROXY_HOPS: "1", LOG_LEVEL: "info" }
+  const env = { HOST: "127.0.0.1", PORT: "0", STT_MIN_REPLY_MS: "0", STT_PROXY_HOPS: "1", STT_MAX_SPEAKERS: "", LOG_LEVEL: "info" }
   await using program = startProgram([], { ...env, XDG_CACHE_HOME: join(process.env.HOME ?? "/tmp", ".cache") })
   const url = String((await program.seen("listening")).address)
   const capacity = await program.seen("capacity")
@@ -196,7 +201,7 @@ async function main() {
   }
   for (const clip of clips.slice(0, 2)) await step(`visitors ${clip.name}`, () => crowdOfVisitors(url, clip))
   await step("talkers", () => crowdOfTalkers(url))
-  await step("alone", () => goodClient(url, GOOD_SECONDS))
+  await step("alone", async () => converse(await arrival(url), GOOD_SECONDS))
   for (const kinds of ["idle", "deaf", "loris", "flood", "idle,deaf,loris,flood"])
     await step(`beside ${kinds.replaceAll(",", " ")}`, () => beside(url, kinds))
   program.signal("SIGTERM")

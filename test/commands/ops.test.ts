@@ -193,7 +193,7 @@ describe("the configuration of HAProxy", () => {
 
   test.skipIf(!Bun.which("haproxy"))("is one to HAProxy itself", async () => {
     const config = await print("haproxy")
-    const { exitCode, stderr } = Bun.spawnSync(["haproxy", "-c", "-f", "/dev/stdin"], { stdin: new TextEncoder().encode(config) })
+    const { exitCode, stderr } = Bun.spawnSync(["haproxy", "-c", "-f", "/dev/stdin"], { stdin: new TextEncoder().encode(`${config}\n`) })
     expect({ exitCode, stderr: stderr.toString() }).toEqual({ exitCode: 0, stderr: "" })
   })
 })

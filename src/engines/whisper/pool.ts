@@ -27,6 +27,8 @@ export interface PieceToRecognise extends Omit<Piece, "id" | "interim"> {
   readonly urgency: Urgency
   /** As Utterance.live. */
   readonly live: boolean
+  /** As Utterance.crowd. */
+  readonly crowd?: string | undefined
 }
 
 export interface Pool {
@@ -72,6 +74,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
   const readiness = new Set<PromiseWithResolvers<void>>()
   const queue = createQueue<Job>({
     engines,
+    enginesOf: (crowd) => [...inWork.values()].filter((batch) => batch[0]?.crowd === crowd).length,
     interimsMax: engines * INTERIMS_WAITING_PER_ENGINE,
     onWaiting: (urgency, count) => piecesWaiting.set({ urgency }, count),
   })
@@ -89,13 +92,13 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
   )
 
   return {
-    async recognise({ urgency, live, ...piece }, signal) {
+    async recognise({ urgency, live, crowd, ...piece }, signal) {
       if (signal.aborted) throw abandoned()
       const refusal = whyNone()
       if (refusal) throw refusal
       const { promise, resolve, reject } = Promise.withResolvers<Recognised>()
       const answers = { resolve, reject, waitsSinceMs: clock.now() }
-      const job = createJob({ ...piece, interim: urgency === "interim" }, { urgency, live }, answers)
+      const job = createJob({ ...piece, interim: urgency === "interim" }, { urgency, live, crowd }, answers)
       if (!queue.add(job)) throw noRoom("ceiling")
       if (isAsked(job)) company.came()
       const abort = () => {
@@ -156,7 +159,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
 
   /** Whether short pieces wait, but fewer than that. */
   function fewerThan(share: number) {
-    return queue.waiting("short") > 0 && queue.waiting("short") < share
+    return queue.ready("short") > 0 && queue.ready("short") < share
   }
 
   /** Never rejects. */
@@ -188,7 +191,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
     const busy = [...inWork.values()]
     const freed = busy.filter((batch) => batch.every(({ stop }) => stop.signal.aborted)).length
     const preemptible = busy.filter((batch) => isInterim(batch) && !batch.every(({ stop }) => stop.signal.aborted))
-    for (const batch of preemptible.slice(0, Math.max(0, queue.waiting("short") - freed))) {
+    for (const batch of preemptible.slice(0, Math.max(0, queue.ready("short") - freed))) {
       for (const job of batch.filter(({ stop }) => !stop.signal.aborted)) {
         job.reject(noRoom("preempted"))
         job.stop.abort()
@@ -246,7 +249,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
 
 function createJob(
   piece: Omit<Piece, "id">,
-  { urgency, live }: Pick<Job, "urgency" | "live">,
+  { urgency, live, crowd }: Pick<Job, "urgency" | "live" | "crowd">,
   answers: Pick<Job, "resolve" | "reject" | "waitsSinceMs">,
 ): Job {
   const job: Job = {
@@ -254,6 +257,7 @@ function createJob(
     piece,
     urgency,
     live,
+    crowd,
     sampleCount: piece.samples.length,
     stop: new AbortController(),
     tries: 0,
