@@ -1,12 +1,12 @@
 /**
  * A long talk in the page, to see whether the tab's memory and the delay of words stay flat: `bun test/page/long-talk.ts MINUTES`
- * (default 10). A looped recording is the microphone. Prints a line every 30 s: the tab's heap after a collection, what all of the
+ * (default 10). A looped recording is the microphone. Prints a line every 30 s: the machine's load, the tab's heap after a collection, what all of the
  * browser's processes that draw pages hold, nodes of the document, utterances, and of those of the last 30 s the middle delay and the
  * slowest; then how first and last minutes compare. Ends with 1 if the heap grew by more than HEAP_GROWTH_MB_MAX or the delay by more
  * than DELAY_GROWTH_MS_MAX, or if the page complained.
  */
 import { rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
 import { wavFromSamples } from "../../src/audio/wav.ts"
 import { openTab } from "../support/browser.ts"
@@ -33,6 +33,9 @@ await using tab = await openTab(url, { microphone, loop: true })
 const { page, complaints } = tab
 const devtools = await page.context().newCDPSession(page)
 await devtools.send("Performance.enable")
+const browser = page.context().browser()
+if (!browser) throw new Error("the tab has no browser")
+const processes = await browser.newBrowserCDPSession()
 await page.goto(url.href)
 await page.click("#speak")
 
@@ -53,20 +56,22 @@ for (let waitedMs = EVERY_MS; waitedMs <= minutes * 60_000; waitedMs += EVERY_MS
     [
       `${(waitedMs / 60_000).toFixed(1)} min`,
       `${row.heapMb.toFixed(2)} MB heap`,
-      `${rendererMb().toFixed(0)} MB of the tab's processes`,
+      `${(await rendererMb()).toFixed(0)} MB of the tab's processes`,
       `${metric("Nodes")} nodes`,
       `${facts.length} utterances`,
+      `load ${(loadavg()[0] ?? 0).toFixed(1)}`,
       `delay ${row.middleMs.toFixed(0)} ms, slowest ${sorted.at(-1)?.toFixed(0)} ms`,
     ].join("  "),
   )
 }
 await rm(microphone)
 
-/** All that the browser's processes that draw pages have resident, shared libraries among it. */
-function rendererMb(): number {
-  const listed = Bun.spawnSync(["ps", "-eo", "rss=,args="]).stdout.toString()
-  const lines = listed.split("\n").filter((line) => line.includes("--type=renderer") && line.includes("xrx-stt-tab-"))
-  return lines.reduce((sum, line) => sum + Number(line.trim().split(" ")[0]) / 1024, 0)
+/** What the browser's processes that draw pages have resident, shared libraries among it. */
+async function rendererMb(): Promise<number> {
+  const { processInfo } = await processes.send("SystemInfo.getProcessInfo")
+  const renderers = processInfo.filter(({ type }) => type === "renderer")
+  const kbs = await Promise.all(renderers.map(({ id }) => Bun.file(`/proc/${id}/status`).text()))
+  return kbs.reduce((sum, text) => sum + Number(/^VmRSS:\s+(\d+)/m.exec(text)?.[1] ?? 0) / 1024, 0)
 }
 
 const mean = (part: readonly Row[], of: (row: Row) => number) => part.reduce((sum, row) => sum + of(row), 0) / part.length

@@ -3,9 +3,6 @@
  * request to another place than the server, is kept for the test to look at.
  */
 import { describe } from "bun:test"
-import { mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { type BrowserContextOptions, chromium, type Page } from "playwright-core"
 import { words } from "./clips.ts"
 
@@ -40,8 +37,7 @@ export interface TabOptions {
 
 export async function openTab(url: URL, { microphone, loop = false, otherName, context: options }: TabOptions = {}): Promise<Tab> {
   if (CHROMIUM === null) throw new Error("no Chromium on this machine: apt-get install -y chromium")
-  const folder = await mkdtemp(join(tmpdir(), "xrx-stt-tab-"))
-  const context = await chromium.launchPersistentContext(folder, {
+  const browser = await chromium.launch({
     executablePath: CHROMIUM,
     args: [
       "--no-sandbox",
@@ -55,11 +51,13 @@ export async function openTab(url: URL, { microphone, loop = false, otherName, c
       ...(otherName === undefined ? [] : [`--host-resolver-rules=MAP ${otherName} 127.0.0.1`]),
     ],
     timeout: 60_000,
+  })
+  const context = await browser.newContext({
     acceptDownloads: true,
     permissions: ["microphone", "clipboard-read", "clipboard-write"],
     ...options,
   })
-  const page = context.pages()[0] ?? (await context.newPage())
+  const page = await context.newPage()
   const complaints: string[] = []
   const strangers: string[] = []
   const look = (address: string) => {
@@ -78,8 +76,7 @@ export async function openTab(url: URL, { microphone, loop = false, otherName, c
     strangers,
     async [Symbol.asyncDispose]() {
       // A browser that does not leave must not take the next test with it.
-      await Promise.race([context.close(), Bun.sleep(CLOSE_MS_MAX)])
-      await rm(folder, { recursive: true, force: true })
+      await Promise.race([browser.close(), Bun.sleep(CLOSE_MS_MAX)])
     },
   }
 }
