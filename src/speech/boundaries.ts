@@ -111,7 +111,11 @@ export function createHeardBoundaries(
   }
 
   function give(type: Order["type"], changes?: StreamChanges) {
-    orders.push({ type, atSample: acceptedSamples, ...(changes && { changes }) })
+    const last = orders.at(-1)
+    if (changes && last?.changes && windowOf(last.atSample) === windowOf(acceptedSamples)) {
+      // Both are due at once. One is kept, for nothing but the audio that waits limits how many a client may give.
+      orders[orders.length - 1] = { type, atSample: acceptedSamples, changes: bothOf(last.changes, changes) }
+    } else orders.push({ type, atSample: acceptedSamples, ...(changes && { changes }) })
     obeyDue()
   }
 
@@ -159,6 +163,19 @@ export function createHeardBoundaries(
     get judgedSamples() {
       return over ? acceptedSamples : Math.min(Math.max(endpointer.heardSamples, settledSample), acceptedSamples)
     },
+  }
+}
+
+function windowOf(atSample: number): number {
+  return Math.floor(atSample / WINDOW_SAMPLES)
+}
+
+/** What the later one leaves out stands as the earlier one says. */
+function bothOf(earlier: StreamChanges, later: StreamChanges): StreamChanges {
+  return {
+    language: later.language ?? earlier.language,
+    prompt: later.prompt ?? earlier.prompt,
+    endpointing: { ...earlier.endpointing, ...later.endpointing },
   }
 }
 

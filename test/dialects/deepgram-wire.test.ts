@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { wavFromSamples } from "../../src/audio/wav.ts"
-import { listenSocketDoor } from "../../src/dialects/deepgram/door.ts"
+import { listenDoor, listenSocketDoor } from "../../src/dialects/deepgram/door.ts"
 import { IDLE_MS_MAX } from "../../src/dialects/deepgram/live.ts"
 import type { Command } from "../../src/dialects/dialect.ts"
 import type { SpeechEvent } from "../../src/speech/events.ts"
@@ -265,4 +265,12 @@ test("a server that cannot go on says so, and closes as Deepgram does", () => {
   expect(JSON.parse(dialect.fail("engine_gone", "gone")[0] ?? "")).toMatchObject({ type: "Error", variant: "engine_gone" })
   expect(dialect.closing?.("engine_gone")).toEqual({ code: 1011, reason: "NET-0000: the server cannot go on" })
   expect(dialect.closing?.("message_too_big")).toBeUndefined()
+})
+
+test("a refusal whose words no header can carry is told all the same", async () => {
+  const asking = { requestId: "r", path: "/v1/listen", query: new URLSearchParams(), unixMs: 0, header: () => null }
+  const message = "the model /srv/größe/模型 is not there\nat all"
+  const response = listenDoor.refuse({ reason: "engine", status: 503, message }, asking)
+  expect(response.headers.get("dg-error")).toBe("the model /srv/gr??e/?? is not there?at all")
+  expect(await response.json()).toMatchObject({ err_msg: message })
 })

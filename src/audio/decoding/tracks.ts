@@ -52,6 +52,7 @@ export async function* readTrack(bytes: Take | Uint8Array, mixed: boolean): Asyn
 
 /** As Mediabunny reads a file by itself, as far as we know it. */
 interface Reader {
+  requestSlice(start: number, length: number): Slice | Promise<Slice>
   requestSliceRange(start: number, least: number, most: number): Slice | Promise<Slice>
 }
 type Slice = { readonly length: number } | null
@@ -60,14 +61,18 @@ type Slice = { readonly length: number } | null
 const NUMBER_BYTES_MAX = 8
 
 /**
- * Where an element is damaged Mediabunny (1.61) searches for the next one, in slices that overlap by so many bytes: in the last ones it
- * searches for ever. There is nothing more to be found in them.
+ * Damage makes Mediabunny (1.61) turn in circles in two places. Where an element of Matroska is damaged it searches for the next one, in
+ * slices that overlap by so many bytes, and in the last ones for ever: there is nothing more to be found in them. Where a table of MP4 is
+ * damaged it asks for bytes at no place at all, which a stream looks for without an end.
  */
 function endSearches(reader: Reader | undefined) {
   if (!reader) return
-  const { requestSliceRange } = reader
+  const { requestSlice, requestSliceRange } = reader
   const orNothing = (slice: Slice) => (slice && slice.length > NUMBER_BYTES_MAX ? slice : null)
+  reader.requestSlice = (start, length) =>
+    Number.isSafeInteger(start) && Number.isSafeInteger(length) ? requestSlice.call(reader, start, length) : null
   reader.requestSliceRange = (start, least, most) => {
+    if (!Number.isSafeInteger(start)) return null
     const slice = requestSliceRange.call(reader, start, least, most)
     if (least > 0) return slice
     return slice instanceof Promise ? slice.then(orNothing) : orNothing(slice)

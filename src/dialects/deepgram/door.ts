@@ -35,7 +35,7 @@ const STATUS_FULL = 429
 const refuse: WordRefusal = ({ reason, status, message }, { requestId }) =>
   Response.json({ err_code: CODES[reason], err_msg: message, request_id: requestId } satisfies z.output<typeof ListenError>, {
     status: reason === "full" ? STATUS_FULL : status,
-    headers: { "dg-request-id": requestId, "dg-error": message },
+    headers: { "dg-request-id": requestId, "dg-error": headerText(message) },
   })
 
 export const listenSocketDoor: SocketDoor = {
@@ -62,3 +62,8 @@ export const listenSocketDoor: SocketDoor = {
 }
 
 export const listenDoor: HttpDoor = { name: "deepgram-recordings", methods: ["POST"], paths: PATHS, handle: answerRecording, refuse }
+
+/** A header holds printable ASCII only, or the whole answer is lost. */
+function headerText(message: string): string {
+  return message.replace(/[^\x20-\x7e]/g, "?")
+}

@@ -1,7 +1,8 @@
 /**
  * OpenAI's realtime transcription as a dialect: audio in base64 inside JSON texts, and of each utterance an item: when somebody
  * speaks, what was committed, the words that stand as deltas, and the whole transcript. A client's mistake is answered by an
- * `error` event and changes nothing. Knows no socket, no engine and no clock.
+ * `error` event and changes nothing, except that of a long audio the part before the fault is heard. Knows no socket, no engine
+ * and no clock.
  */
 import { type AudioReader, bytesPerSecond, createAudioReader } from "../../audio/input.ts"
 import type { SpeechEvent } from "../../speech/events.ts"

@@ -116,6 +116,12 @@ describe("a recording is known by its bytes and gives its speech", () => {
     }
   })
 
+  test("an MP4 that says nowhere how its sound lies in it is refused as damaged", async () => {
+    const bytes = Buffer.from(await recording("aac-44100.m4a"))
+    for (const table of ["stsz", "stco"]) bytes.write("free", bytes.indexOf(table), "latin1")
+    await expect(decodeAll(decoder, bytes)).rejects.toThrow(/no sound in this file|nothing in it can be decoded/)
+  })
+
   test("the same samples come of any slicing, from memory or from a sender", async () => {
     for (const name of ["vbr-44100-stereo.mp3", "opus-live.webm", "lc.m4a", "aac-44100.m4a", "flac.ogg", "speech.flac"]) {
       const bytes = await recording(name)
