@@ -115,10 +115,13 @@ describeInBrowser("the page in Chromium", () => {
     expect(await faults(page)).toEqual([])
     await page.click("#speak")
     await page.waitForSelector("#settled li:nth-child(2)", { timeout: 30_000 })
-    await page.locator("#open .text", { hasText: /(\S+\s+){4}\S/ }).waitFor()
-    for (const scheme of ["light", "dark"] as const) {
-      await page.emulateMedia({ colorScheme: scheme })
-      await shoot(tab, scheme)
+    if (screenshots !== undefined) {
+      // With grey words in them, which a machine that is busy leaves out.
+      await page.locator("#open .text", { hasText: /(\S+\s+){4}\S/ }).waitFor()
+      for (const scheme of ["light", "dark"] as const) {
+        await page.emulateMedia({ colorScheme: scheme })
+        await shoot(tab, scheme)
+      }
     }
     await page.waitForSelector("#settled li:nth-child(3)", { timeout: 30_000 })
     await page.click("#speak")

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { talkOfRecording } from "../../src/page/flow/recording.ts"
-import { type Change, changed, NEW_TALK, type Talk, textOf } from "../../src/page/flow/talk.ts"
+import { type Change, changed, latencies, NEW_TALK, type Talk, textOf } from "../../src/page/flow/talk.ts"
 import { readEvent, type WireEvent } from "../../src/page/flow/wire.ts"
 
 function talkOf(...changes: readonly Change[]): Talk {
@@ -37,6 +37,13 @@ describe("a talk", () => {
 
   test("tells it from the end of the utterance where the engine has no times of words", () => {
     expect(talkOf(connected(), event(final("one two"), 1640)).utterances[0]?.latencyMs).toBe(140)
+  })
+
+  test("knows the middle and the slowest of the latencies, of those that somebody waited for", () => {
+    const finals = [300, 900, 500].map((waitMs, utt) => event(final("one", { utt }), 1500 + waitMs))
+    expect(latencies(talkOf(connected(), ...finals))).toEqual({ count: 3, middleMs: 500, slowestMs: 900 })
+    expect(latencies(talkOf(connected(), ...finals.slice(0, 2)))).toEqual({ count: 2, middleMs: 600, slowestMs: 900 })
+    expect(latencies(talkOf(connected(), speechStart))).toBeUndefined()
   })
 
   test("keeps no utterance in which nothing was said", () => {

@@ -35,7 +35,7 @@ describeInBrowser("the page before a server", () => {
     await page.waitForSelector("#reason:not([hidden])")
     expect(await page.textContent("#reason-text")).toStartWith("The server is shutting down. What you say is kept; trying again in ")
     serve({ port: Number(first.server.url.port) })
-    await page.waitForSelector("#status:text-is('Listening.')", { timeout: 20_000 })
+    await page.waitForSelector("#status[data-mood=live]", { timeout: 20_000 })
     expect(await page.isHidden("#reason")).toBe(true)
   }, 60_000)
 

@@ -86,8 +86,9 @@ export interface Latencies {
 /** Of the finals that somebody waited for; undefined if there were none. */
 export function latencies({ utterances }: Talk): Latencies | undefined {
   const waits = utterances.flatMap(({ latencyMs }) => (latencyMs === null ? [] : [latencyMs])).sort((a, b) => a - b)
-  const [middleMs, slowestMs] = [waits[Math.floor(waits.length / 2)], waits.at(-1)]
-  return middleMs === undefined || slowestMs === undefined ? undefined : { count: waits.length, middleMs, slowestMs }
+  const [lower, upper, slowestMs] = [waits[Math.floor((waits.length - 1) / 2)], waits[Math.floor(waits.length / 2)], waits.at(-1)]
+  if (lower === undefined || upper === undefined || slowestMs === undefined) return undefined
+  return { count: waits.length, middleMs: (lower + upper) / 2, slowestMs }
 }
 
 function told(talk: Talk, event: WireEvent, nowMs: number): Talk {
