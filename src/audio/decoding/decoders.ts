@@ -103,9 +103,12 @@ export function createDecoder({ command, env, processes, clock = realClock, log 
   }
 
   function idleProcess(): DecodeProcess | undefined {
-    const last = idle.pop()
-    last?.keep()
-    return last?.process
+    for (let last = idle.pop(); last; last = idle.pop()) {
+      last.keep()
+      // One that was killed stays here until the system tells of its end.
+      if (last.process.usable) return last.process
+    }
+    return undefined
   }
 
   async function startProcess(): Promise<DecodeProcess> {

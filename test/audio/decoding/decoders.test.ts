@@ -265,6 +265,16 @@ describe("a process", () => {
     }
   })
 
+  test("that is just being let go takes no file more: another is started for it", async () => {
+    const clock = handClock()
+    const { decoder, seen } = scripted({ clock })
+    await decodeAll(decoder, says("well"))
+    await clock.advance(60_000)
+    // It was killed, but the system has not told of its end yet.
+    expect((await decodeAll(decoder, says("well"))).length).toBe(32)
+    await seen(READY, 2)
+  })
+
   test("is let go when it was idle for a minute", async () => {
     const clock = handClock()
     const { decoder, seen } = scripted({ clock })
