@@ -84,10 +84,10 @@ describe.skipIf(builtFile === undefined)("the built file", () => {
       const served = await serveIn(home, home.env)
       try {
         const ask = (path: string) => fetch(new URL(path, served.url), { headers: { accept: "text/html" } })
-        for (const path of ["/", "/status"]) {
+        for (const path of ["/", "/status", "/docs"]) {
           const html = await (await ask(path)).text()
           expect(html).toStartWith("<!doctype html>")
-          for (const [, file = ""] of html.matchAll(/(?:src|href)="([^"]+)"/g)) expect((await ask(file)).status, file).toBe(200)
+          for (const [, file = ""] of html.matchAll(/(?:src|href)="(\/[^"]*)"/g)) expect((await ask(file)).status, file).toBe(200)
         }
         for (const file of ["/page/microphone.js", "/page/sample.wav"])
           expect((await (await ask(file)).bytes()).length, file).toBeGreaterThan(500)

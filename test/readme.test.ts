@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { dependencies, devDependencies } from "../package.json"
 import { markdownReport } from "../src/commands/bench/report.ts"
 import { Result } from "../src/commands/bench/result.ts"
-import { CONFIG_NAMES, CONFIG_VALUES, DEFAULT_CONFIG } from "../src/dialects/config.ts"
+import { CONFIG_FIELDS, CONFIG_NAMES, CONFIG_VALUES, DEFAULT_CONFIG } from "../src/dialects/config.ts"
 import type { Mode } from "../src/dialects/query.ts"
 import { registry } from "../src/metrics.ts"
 import { settingsTable } from "../src/settings.ts"
@@ -66,11 +66,11 @@ describe("README", () => {
     expect(shown).toBe(markdownReport(Result.parse(lastResult)))
   })
 
-  test("tells each parameter's default and values as the server takes them", () => {
+  test("tells each parameter's default, values and meaning as the server does", () => {
     const defaults: Record<string, string> = { language: "`STT_LANGUAGE_CODE`", prompt: "none", interim: "`0`", words: "`0`" }
     for (const name of CONFIG_NAMES) {
       const fallback = defaults[name] ?? `\`${DEFAULT_CONFIG[name]}\``
-      expect(readme).toContain(`\n| \`${name}\` | ${fallback} | ${CONFIG_VALUES[name]} | `)
+      expect(readme).toContain(`\n| \`${name}\` | ${fallback} | ${CONFIG_VALUES[name]} | ${CONFIG_FIELDS[name].description} |\n`)
     }
   })
 

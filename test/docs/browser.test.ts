@@ -1,28 +1,18 @@
 /** The page of the interface in a real Chromium. */
-import { describe, expect, test } from "bun:test"
+import { expect, test } from "bun:test"
 import { join } from "node:path"
 import type { Page } from "playwright-core"
-import { CHROMIUM, openTab } from "../support/browser.ts"
+import { describeInBrowser, faults, openTab } from "../support/browser.ts"
 import { serve } from "../support/server.ts"
-
-const axe = Bun.resolveSync("axe-core/axe.min.js", import.meta.dir)
 
 /** Where screenshots go, for a person to look at: set XRX_STT_SCREENSHOTS. */
 const screenshots = process.env.XRX_STT_SCREENSHOTS
-
-async function faults(page: Page): Promise<string[]> {
-  await page.evaluate(await Bun.file(axe).text())
-  const { violations } = (await page.evaluate("axe.run()")) as {
-    violations: { id: string; impact: string; nodes: { html: string }[] }[]
-  }
-  return violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)
-}
 
 async function shoot(page: Page, name: string) {
   if (screenshots !== undefined) await page.screenshot({ path: join(screenshots, `docs-${name}.png`) })
 }
 
-describe.skipIf(CHROMIUM === null)("the page of the interface in Chromium", () => {
+describeInBrowser("the page of the interface in Chromium", () => {
   test("is open to everybody in light, dark and on a phone, asks nobody else and does not complain", async () => {
     const { server } = serve()
     await using tab = await openTab(server.url)
@@ -45,7 +35,7 @@ describe.skipIf(CHROMIUM === null)("the page of the interface in Chromium", () =
     await shoot(page, "phone")
     expect(tab.complaints).toEqual([])
     expect(tab.strangers).toEqual([])
-  }, 60_000)
+  }, 120_000)
 
   test("a program is chosen by keyboard, asks this server, and is copied as it is shown", async () => {
     const { server } = serve()
