@@ -59,13 +59,19 @@ export async function startSubject(env: Environment = {}): Promise<Subject> {
     STT_MAX_SPEAKERS: "0",
     ...env,
   })
+  // Whoever ends the suite early ends it with the server.
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.once(name, () => {
+      program.signal("SIGKILL")
+      process.exit(1)
+    })
+  }
   const url = new URL("/", String((await program.seen("listening")).address).replace(/^ws/, "http"))
   await program.seen("ready")
   let alive = true
   void program.exited.then(() => {
     alive = false
   })
-  const subject = { program, url }
   await settles(async () => (await readiness(url)) === 200, 60_000)
   return {
     pid: program.pid,
@@ -77,7 +83,7 @@ export async function startSubject(env: Environment = {}): Promise<Subject> {
       const pids = await processTree(program.pid)
       return pids.reduce((total, pid) => total + usageOf(pid).cpuMs, 0)
     },
-    metric: (name, label) => metricOf(subject.url, name, label),
+    metric: (name, label) => metricOf(url, name, label),
     readiness: () => readiness(url),
     settles,
     faults: () => faultsIn(program),
