@@ -135,8 +135,8 @@ export function startServer(options: ServerOptions): RunningServer {
   ])
 
   function answer(request: Request, bun: Bun.Server<Admitted>): Answer {
-    // Its host is whatever the client wrote.
-    const url = URL.parse(request.url)
+    // Its host is whatever the client wrote; health checks of proxies that speak HTTP/1.0 write none.
+    const url = URL.parse(request.url, "http://localhost")
     if (!url) return line(400, "not a request that we can read")
     const entered = doors.enter(url, request, bun)
     return entered === "elsewhere" ? page(url, request) : entered

@@ -58,6 +58,7 @@ test(
     const fresh = start({ PORT: String(port), STT_REUSE_PORT: "1" })
     expect(await fresh.port).toBe(port)
     expect(await old.stop()).toBe(0)
+    expect(old.logged("disconnected").map(({ unanswered }) => unanswered)).toEqual(Array(CLIENTS).fill(0))
     const toldBefore = answers.length
     while (answers.length < toldBefore + CLIENTS) await Bun.sleep(10)
     over.abort()

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from "bun:test"
-import { mkdtemp, rm } from "node:fs/promises"
+import { mkdtemp, rm, stat } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Glob } from "bun"
 import { OPS } from "../../src/commands/ops.ts"
 import { EXIT } from "../../src/commands/program.ts"
 import { registry } from "../../src/metrics.ts"
@@ -192,9 +193,46 @@ describe("the configuration of HAProxy", () => {
   })
 
   test.skipIf(!Bun.which("haproxy"))("is one to HAProxy itself", async () => {
-    const config = await print("haproxy")
-    const { exitCode, stderr } = Bun.spawnSync(["haproxy", "-c", "-f", "/dev/stdin"], { stdin: new TextEncoder().encode(`${config}\n`) })
+    const config = `${await print("haproxy")}\n`
+    const { exitCode, stderr } = Bun.spawnSync(["haproxy", "-q", "-c", "-f", "/dev/stdin"], { stdin: new TextEncoder().encode(config) })
     expect({ exitCode, stderr: stderr.toString() }).toEqual({ exitCode: 0, stderr: "" })
+  })
+})
+
+describe("the installer", () => {
+  const NAME = `xrx-stt-linux-${process.arch}`
+  const hash = (text: string) => new Bun.CryptoHasher("sha256").update(text).digest("hex")
+  /** Stands for the program: what the installer asks of it. */
+  const PROGRAM = `#!/bin/sh\ncase $* in --version) echo 1.2.3 ;; "ops systemd") echo "[Service]" ;; *) exit 1 ;; esac\n`
+
+  async function install(sums: string) {
+    const folder = await mkdtemp(join(tmpdir(), "xrx-stt-"))
+    try {
+      for (const [name, text] of Object.entries({ "install.sh": await print("install"), SHA256SUMS: sums, [NAME]: PROGRAM }))
+        await Bun.write(join(folder, "release", name), text)
+      const root = join(folder, "root")
+      const command = ["sh", join(folder, "release/install.sh")]
+      const { exitCode, stderr } = Bun.spawnSync(command, { env: { ...process.env, DESTDIR: root, TMPDIR: folder } })
+      const found = await Array.fromAsync(new Glob("**/*").scan({ cwd: root, dot: true })).catch(() => [])
+      const mode = found.length > 0 ? (await stat(join(root, "etc/xrx-stt.env"))).mode & 0o777 : undefined
+      return { exitCode, stderr: stderr.toString(), found: found.sort(), mode }
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  }
+
+  test.skipIf(process.platform !== "linux")("puts program, settings and unit in their places", async () => {
+    expect(await install(`${hash("other")}  other\n${hash(PROGRAM)}  ${NAME}\n`)).toEqual({
+      exitCode: 0,
+      stderr: "",
+      found: ["etc/systemd/system/xrx-stt.service", "etc/xrx-stt.env", "usr/local/bin/xrx-stt"],
+      mode: 0o600,
+    })
+  })
+
+  test.skipIf(process.platform !== "linux")("installs nothing whose checksum is wrong or not there", async () => {
+    for (const sums of [`${hash("other")}  ${NAME}\n`, `${hash(PROGRAM)}  other\n`, ""])
+      expect(await install(sums)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("checksum"), found: [] })
   })
 })
 

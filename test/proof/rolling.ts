@@ -41,7 +41,7 @@ if (process.env.XRX_STT_OWN_NETWORK !== "1") {
 const folder = await mkdtemp(join(tmpdir(), "xrx-stt-rolling-"))
 const replicas: Replica[] = []
 await Bun.write(join(folder, "haproxy.cfg"), OPS.haproxy.text())
-const haproxy = Bun.spawn(["haproxy", "-db", "-f", join(folder, "haproxy.cfg")], { stdout: "ignore", stderr: "inherit" })
+const haproxy = Bun.spawn(["haproxy", "-db", "-f", join(folder, "haproxy.cfg")], { stdout: "ignore", stderr: "pipe" })
 let failed = true
 try {
   const sentences = await readSentences()
@@ -75,7 +75,7 @@ async function seenByProxy(count: number) {
     if (page.split("\n").filter((line) => /^stt,stt\d/.test(line) && line.includes(",UP,")).length === count) return
     await Bun.sleep(50)
   }
-  throw new Error("HAProxy does not run")
+  throw new Error(`HAProxy does not run: ${await haproxy.stderr.text()}`)
 }
 
 async function roll(sentences: readonly Sentence[]): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { EngineError } from "../../src/engines/engine.ts"
+import type { RunningServer } from "../../src/server/server.ts"
 import { connect, connectRaw, socketUrl } from "../support/client.ts"
 import { audio } from "../support/scripted-streams.ts"
 import { serve } from "../support/server.ts"
@@ -60,19 +61,29 @@ describe("routes", () => {
   }
 })
 
-test("a request whose host makes no address is the client's mistake, and nobody's alarm", async () => {
-  const { server, tap } = serve()
-  const answered = Promise.withResolvers<string>()
-  await Bun.connect({
-    hostname: "127.0.0.1",
-    port: Number(server.url.port),
-    socket: {
-      open: (socket) => void socket.write("GET /healthz HTTP/1.1\r\nHost: [bad\r\n\r\n"),
-      data: (_, bytes) => answered.resolve(new TextDecoder().decode(bytes)),
-    },
+describe("a request", () => {
+  async function answerTo(server: RunningServer, head: string): Promise<string> {
+    const answered = Promise.withResolvers<string>()
+    await Bun.connect({
+      hostname: "127.0.0.1",
+      port: Number(server.url.port),
+      socket: {
+        open: (socket) => void socket.write(`${head}\r\n\r\n`),
+        data: (_, bytes) => answered.resolve(new TextDecoder().decode(bytes)),
+      },
+    })
+    return answered.promise
+  }
+
+  test("whose host makes no address is the client's mistake, and nobody's alarm", async () => {
+    const { server, tap } = serve()
+    expect(await answerTo(server, "GET /healthz HTTP/1.1\r\nHost: [bad")).toStartWith("HTTP/1.1 400 ")
+    expect(tap.lines).toEqual([])
   })
-  expect(await answered.promise).toStartWith("HTTP/1.1 400 ")
-  expect(tap.lines).toEqual([])
+
+  test("without a host is answered: so HAProxy asks for readiness", async () => {
+    expect(await answerTo(serve().server, "GET /readyz HTTP/1.0")).toStartWith("HTTP/1.1 200 ")
+  })
 })
 
 describe("readiness", () => {
