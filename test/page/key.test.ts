@@ -1,14 +1,12 @@
 /** The page of a server with keys: what a person without one sees, and that the page works with one. */
-import { describe, expect, test } from "bun:test"
-import { parseSettings } from "../../src/settings.ts"
+import { expect, test } from "bun:test"
 import { describeInBrowser, openTab, wordsOf } from "../support/browser.ts"
 import { clipFile } from "../support/clips.ts"
 import { startPageServer } from "../support/page-server.ts"
 
 const KEYS = { STT_API_KEYS: "me:my-key", STT_REQUIRE_KEY: "1" }
-const describeKeys = parseSettings(KEYS).ok ? describeInBrowser : describe.skip
 
-describeKeys("the page of a server with keys", () => {
+describeInBrowser("the page of a server with keys", () => {
   test("opens without one, asks for it where it is needed, says when it is wrong, and keeps it for all of its pages", async () => {
     const { program, url } = await startPageServer(KEYS)
     await using _program = program
