@@ -29,6 +29,7 @@ describe("without any setting", () => {
       STT_MIN_REPLY_MS: 120,
       STT_THREADS: 1,
       STT_REQUIRE_KEY: false,
+      STT_REUSE_PORT: false,
       STT_MAX_SESSIONS: 1000,
       STT_PROXY_HOPS: 0,
       STT_STRICT_MODELS: false,

@@ -25,6 +25,8 @@ describeInBrowser("the page of a server with keys", () => {
     const fromFile = await wordsOf(page)
 
     await page.click("#speak")
+    // Those of the file go before those that are spoken come.
+    await page.waitForSelector("#settled .word", { state: "detached" })
     await page.waitForSelector("#settled .word", { timeout: 20_000 })
     await page.click("#speak")
     await page.waitForSelector("#status:text-is('Done.')")
