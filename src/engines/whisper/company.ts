@@ -46,7 +46,7 @@ export function createCompany(clock: Clock, onOver: () => void): Company {
     waitForThem() {
       const last = answeredAtMs.at(-1)
       if (stop !== null || last === undefined) return
-      stop = clock.after(last + BACK_MS - clock.now(), () => {
+      stop = clock.after(Math.max(0, last + BACK_MS - clock.now()), () => {
         stop = null
         onOver()
       })
