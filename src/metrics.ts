@@ -28,7 +28,7 @@ export const admissions = new Counter({
 })
 export const speakers = new Gauge({
   name: "xrx_stt_speakers",
-  help: "Sockets that count as speaking: sent audio in the last 15 s, or opened in the last 5",
+  help: "Sockets that count as speaking: sent audio in the last 15 s, or opened in the last second",
   registers,
 })
 export const speakersMax = new Gauge({

@@ -159,11 +159,13 @@ const schemas = {
   }),
   STT_MAX_SESSIONS: wholeNumber(1, 1_000_000).default(1000).register(about, {
     expects: "a whole number from 1 to 1000000",
-    meaning: "Sockets open at once; further ones are refused with 503. The last eighth is kept for clients who have none open",
+    meaning:
+      "Sockets open at once; further ones are refused with 503. The last eighth, of 4 at least the last one, is kept for clients who have none open",
   }),
   STT_MAX_SPEAKERS: wholeNumber(0, 1_000_000).optional().register(about, {
     expects: "a whole number from 0 to 1000000",
-    meaning: "Sockets that may speak at once (sent audio in the last 15 s, or opened in the last 5); further sockets are refused with 503",
+    meaning:
+      "Sockets that may speak at once (sent audio in the last 15 s, or opened in the last second), and a quarter of them, 4 at least, may come in a second; further sockets are refused with 503",
     special: "`0`: no limit",
     defaultText: "what this machine follows in real time, measured at the start",
   }),

@@ -28,6 +28,8 @@ export interface Utterance {
   readonly interim?: boolean | undefined
   /** Somebody listens for the answer: not to be held up by others that could be answered together with it, unless too many wait. */
   readonly live?: boolean | undefined
+  /** Whose it is, if its client has more waiting while there are others: those of one such client leave half of the engines to them. */
+  readonly crowd?: string | undefined
   /** What this engine already understood of the beginning of the same speech. An engine that has no use for it ignores it. */
   readonly draft?: Draft | undefined
   /** What was said right before, if the transcriber `hearsContext`: heard with the utterance, its words not told again. */

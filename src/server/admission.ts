@@ -2,7 +2,7 @@
  * How many may be here at once: sockets in all, speakers that this machine can follow, and what one client may hold of both. Knows
  * no socket, no engine and no path.
  *
- * The last eighth of the places is kept for clients who have none, so that nobody can take them all.
+ * The last eighth of the places, or the last one, is kept for clients who have none, so that nobody can take them all.
  */
 import type { Clock } from "../clock.ts"
 import type { Refusal } from "../dialects/door.ts"
@@ -53,22 +53,35 @@ export interface Place {
 /** Whoever sent audio so recently counts as speaking: longer than people pause. */
 export const SPEAKING_MS = 15_000
 
-/** So long whoever comes counts as about to speak. Many connect long before they do, and keep others out no longer than that. */
-export const ARRIVING_MS = 5_000
+/**
+ * Whoever came so recently counts as about to speak, at the same moment as all who came with him, as people who talk for a while do
+ * not. Many connect long before they speak, and keep others out no longer than that. Also how long a refused client is asked to wait.
+ */
+export const COMING_MS = 1_000
+
+/**
+ * Of those who may speak, so many may come in that time: with 7 s of speech each at once, they are answered within a second on
+ * a machine that follows them all.
+ */
+const COMING_SHARE = 4
+
+/** However few may speak: the sides of a call come together. */
+const COMING_MIN = 4
 
 /** After which a refused client may try again. */
-const RETRY_AFTER_SECONDS = 1
+const RETRY_AFTER_SECONDS = COMING_MS / 1000
 
-/** One of so many places is kept for newcomers. */
+/** One of so many places is kept for newcomers; of fewer one too, unless they are hardly any. */
 const KEPT_SHARE = 8
+const KEEPING_MIN = 4
 
 export function ownerOf({ key, address }: Client): string {
   return key === undefined ? `address ${address}` : `key ${key}`
 }
 
 export function createAdmission({ sessionsMax, perKeyMax, perAddressMax, speakersMax, clock }: AdmissionOptions): Admission {
-  /** With the time until which each counts as speaking. */
-  const places = new Map<Place, { owner: string; speakingUntilMs: number }>()
+  /** When each came, and until when it counts as speaking. */
+  const places = new Map<Place, { readonly cameAtMs: number; speakingUntilMs: number }>()
   /** Sockets and requests of each client that has any. */
   const held = new Map<string, { sockets: number; requests: number }>()
 
@@ -85,6 +98,20 @@ export function createAdmission({ sessionsMax, perKeyMax, perAddressMax, speaker
     let speakers = 0
     for (const { speakingUntilMs } of places.values()) if (speakingUntilMs > nowMs) speakers++
     return speakers
+  }
+
+  function countComing(): number {
+    const sinceMs = clock.now() - COMING_MS
+    let coming = 0
+    for (const { cameAtMs } of places.values()) if (cameAtMs > sinceMs) coming++
+    return coming
+  }
+
+  function whyTooSudden(share: (max: number) => number): Refusal | undefined {
+    const most = speakersMax?.()
+    if (most === undefined) return undefined
+    const coming = Math.max(COMING_MIN, Math.ceil(most / COMING_SHARE))
+    return countComing() < share(coming) ? undefined : full(`${coming} newcomers a second are what this machine can answer`)
   }
 
   function whyTooMany(share: (max: number) => number): Refusal | undefined {
@@ -107,13 +134,15 @@ export function createAdmission({ sessionsMax, perKeyMax, perAddressMax, speaker
     whyFull: () => whyTooMany((max) => max),
     whyNoSocket(client) {
       const isNew = (held.get(ownerOf(client))?.sockets ?? 0) === 0
-      return whyTooGreedy(client) ?? whyTooMany((max) => (isNew ? max : max - Math.floor(max / KEPT_SHARE)))
+      const share = (max: number) => (isNew || max < KEEPING_MIN ? max : max - Math.max(1, Math.floor(max / KEPT_SHARE)))
+      return whyTooGreedy(client) ?? whyTooMany(share) ?? whyTooSudden(share)
     },
     whyNoRequest: whyTooGreedy,
     enter(client) {
       admissions.inc({ key: client.key ?? "none" })
       const owner = ownerOf(client)
-      const state = { owner, speakingUntilMs: clock.now() + ARRIVING_MS }
+      const cameAtMs = clock.now()
+      const state = { cameAtMs, speakingUntilMs: cameAtMs + COMING_MS }
       const place: Place = {
         heard() {
           state.speakingUntilMs = clock.now() + SPEAKING_MS

@@ -108,7 +108,8 @@ export function createRecordings(
     if (samples.length === 0) return { segments: [], text: "", language: null, endMs }
     const giveBack = await permit({ long: samples.length > LONG_SAMPLES, client }, startSample > 0, signal)
     try {
-      const transcript = await transcriber.transcribe({ samples, language, prompt, words, translate }, signal)
+      const crowd = permits.crowds(client) ? client : undefined
+      const transcript = await transcriber.transcribe({ samples, language, prompt, words, translate, crowd }, signal)
       const { text } = transcript
       utterances.inc({ engine: transcriber.name, outcome: text === "" ? "silence" : "text" })
       const startMs = msFromSamples(startSample)

@@ -118,7 +118,8 @@ export function createFinals({ transcriber, permits, clock, log, session, client
       const waitsSinceMs = clock.now()
       release = await permits.take(signal, { long: utterance.samples.length > LONG_SAMPLES, client, session })
       queueWaitSeconds.observe({ engine }, (clock.now() - waitsSinceMs) / 1000)
-      return await transcriber.transcribe(context ? { ...utterance, context } : utterance, signal)
+      const crowd = permits.crowds(client) ? client : undefined
+      return await transcriber.transcribe({ ...utterance, ...(context && { context }), crowd }, signal)
     } catch (thrown) {
       return thrown instanceof EngineError ? thrown : mistake(thrown)
     } finally {

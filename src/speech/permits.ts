@@ -20,6 +20,8 @@ export interface Permits {
    * has two or more waiting beyond this one's, its newest is refused in the place of this.
    */
   take(signal: AbortSignal, work?: Work): Promise<() => void>
+  /** Whether this client has more waiting, and there are others whom it would keep waiting too. */
+  crowds(client: string | undefined): boolean
   /** How many wait now. */
   readonly waiting: number
   /** How many are out now. */
@@ -128,6 +130,11 @@ export function createPermits({ atOnce, waitingMax, onWaiting = () => {} }: Perm
       if (canStart(work)) return permit(work)
       if (queue.size >= waitingMax && !makeRoomFor(work.client)) throw overloaded(waitingMax)
       return wait(signal, work)
+    },
+    crowds(client) {
+      if (client === undefined || !turns.hasOthers(client)) return false
+      for (const { work } of queue.values()) if (work.client === client) return true
+      return false
     },
     get waiting() {
       return queue.size

@@ -172,7 +172,13 @@ describe("the server as a process", () => {
     const folder = mkdtempSync(join(tmpdir(), "keys-"))
     const file = join(folder, "keys")
     writeFileSync(file, "old:first-key\n")
-    await using program = startProgram([], { ...local, STT_ENGINES: "1", STT_API_KEYS_FILE: file, STT_REQUIRE_KEY: "1" })
+    await using program = startProgram([], {
+      ...local,
+      STT_ENGINES: "1",
+      STT_API_KEYS_FILE: file,
+      STT_REQUIRE_KEY: "1",
+      STT_MAX_SPEAKERS: "",
+    })
     const address = new URL(String((await program.seen("listening")).address))
     const keyed = (key: string) => connect(address, { headers: { authorization: `Bearer ${key}` } })
     const client = await keyed("first-key")

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { registry } from "../../src/metrics.ts"
 import { clientAddress } from "../../src/server/addresses.ts"
-import { ARRIVING_MS, SPEAKING_MS } from "../../src/server/admission.ts"
+import { COMING_MS, SPEAKING_MS } from "../../src/server/admission.ts"
 import { connect, connectRaw, type RawClient, socketUrl } from "../support/client.ts"
 import { handClock } from "../support/clock.ts"
 import { httpDoor } from "../support/doors.ts"
@@ -38,6 +38,14 @@ describe("sockets", () => {
     expect((await open(server.url, 1, from("10.0.0.3"))).statuses).toEqual([101])
   })
 
+  test("of one client leave the last of few speakers to others, and of hardly any none", async () => {
+    const few = serve({ proxyHops: 1, speakersMax: () => 4 })
+    expect((await open(few.server.url, 4, from("10.0.0.1"))).statuses).toEqual([101, 101, 101, 503])
+    expect((await open(few.server.url, 2, from("10.0.0.2"))).statuses).toEqual([101, 503])
+    const hardly = serve({ speakersMax: () => 3 })
+    expect((await open(hardly.server.url, 4)).statuses).toEqual([101, 101, 101, 503])
+  })
+
   test("beyond as many speakers as can be followed are refused before they open, until somebody is quiet for a while", async () => {
     const clock = handClock()
     const { server } = serve({ clock, proxyHops: 1, speakersMax: () => 2 })
@@ -61,12 +69,29 @@ describe("sockets", () => {
     second.close()
   })
 
-  test("that never say a word keep speakers out for a few seconds only", async () => {
+  test("come a few at a time, however many may speak, and the last of a second is kept for a newcomer", async () => {
     const clock = handClock()
-    const { server } = serve({ clock, speakersMax: () => 4 })
-    const idle = await open(server.url, 4)
-    expect(idle.statuses).toEqual([101, 101, 101, 101])
-    await clock.advance(ARRIVING_MS - 1)
+    const { server, tap } = serve({ clock, proxyHops: 1, speakersMax: () => 32 })
+    const crowd = await open(server.url, 9, from("10.0.0.1"))
+    expect(crowd.statuses).toEqual([101, 101, 101, 101, 101, 101, 101, 503, 503])
+    const { body, headers } = crowd.clients[7] ?? {}
+    expect([body, headers?.get("retry-after")]).toEqual(["full: 8 newcomers a second are what this machine can answer\n", "1"])
+    expect((await open(server.url, 2, from("10.0.0.2"))).statuses).toEqual([101, 503])
+    // Others may still be sent here: it is over in a moment.
+    expect((await fetch(new URL("/readyz", server.url))).status).toBe(200)
+    crowd.clients[0]?.destroy()
+    await tap.seen("disconnected")
+    expect((await open(server.url, 1, from("10.0.0.3"))).statuses).toEqual([101])
+    await clock.advance(COMING_MS)
+    expect((await open(server.url, 8, from("10.0.0.1"))).statuses).toEqual([101, 101, 101, 101, 101, 101, 101, 503])
+  })
+
+  test("that never say a word keep speakers out for a second only", async () => {
+    const clock = handClock()
+    const { server } = serve({ clock, speakersMax: () => 2 })
+    const idle = await open(server.url, 2)
+    expect(idle.statuses).toEqual([101, 101])
+    await clock.advance(COMING_MS - 1)
     expect((await open(server.url, 1)).statuses).toEqual([503])
     await clock.advance(1)
     expect((await open(server.url, 1)).statuses).toEqual([101])

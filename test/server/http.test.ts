@@ -135,8 +135,10 @@ describe("readiness", () => {
   })
 
   test("a rush of clients fills a server exactly", async () => {
-    const { server } = serve({ maxSessions: 5 })
-    const clients = await Promise.all(Array.from({ length: 25 }, () => connectRaw(socketUrl(server.url))))
+    const { server } = serve({ maxSessions: 5, proxyHops: 1 })
+    const clients = await Promise.all(
+      Array.from({ length: 25 }, (_, nth) => connectRaw(socketUrl(server.url), { "x-forwarded-for": `10.0.0.${nth}` })),
+    )
     expect(clients.filter(({ status }) => status === 101)).toHaveLength(5)
     expect(clients.filter(({ status }) => status === 503)).toHaveLength(20)
   })

@@ -204,6 +204,22 @@ describe("permits", () => {
     expect(permits.taken).toBe(4)
   })
 
+  test("are crowded by a client who has more waiting, while there are others", async () => {
+    const permits = createPermits({ atOnce: 2, waitingMax: 10 })
+    const flood = { long: false, client: "flood" }
+    const alone = await Promise.all([permits.take(never, flood), permits.take(never, flood)])
+    const waits = permits.take(never, flood)
+    expect([permits.crowds("flood"), permits.crowds(undefined)]).toEqual([false, false])
+    for (const giveBack of alone) giveBack()
+    const other = await permits.take(never, { long: false, client: "other" })
+    expect([permits.crowds("flood"), permits.crowds("other")]).toEqual([false, false])
+    const waitsToo = permits.take(never, flood)
+    expect([permits.crowds("flood"), permits.crowds("other")]).toEqual([true, false])
+    other()
+    for (const taken of [waits, waitsToo]) (await taken)()
+    expect(permits.crowds("flood")).toBe(false)
+  })
+
   test("when too many wait, the newest of whoever has the most makes room for a client who has hardly any", async () => {
     const permits = createPermits({ atOnce: 1, waitingMax: 4 })
     const work = (client: string) => ({ long: false, client })

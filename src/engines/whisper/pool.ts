@@ -24,6 +24,8 @@ export interface PieceToRecognise extends Omit<Piece, "id" | "interim"> {
   readonly urgency: Urgency
   /** As Utterance.live. */
   readonly live: boolean
+  /** As Utterance.crowd. */
+  readonly crowd?: string | undefined
 }
 
 export interface Pool {
@@ -69,6 +71,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
   const readiness = new Set<PromiseWithResolvers<void>>()
   const queue = createQueue<Job>({
     engines,
+    enginesOf: (crowd) => [...inWork.values()].filter((batch) => batch[0]?.crowd === crowd).length,
     interimsMax: engines * INTERIMS_WAITING_PER_ENGINE,
     onWaiting: (urgency, count) => piecesWaiting.set({ urgency }, count),
   })
@@ -85,13 +88,13 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
   )
 
   return {
-    async recognise({ urgency, live, ...piece }, signal) {
+    async recognise({ urgency, live, crowd, ...piece }, signal) {
       if (signal.aborted) throw abandoned()
       const refusal = whyNone()
       if (refusal) throw refusal
       const { promise, resolve, reject } = Promise.withResolvers<Recognised>()
       const answers = { resolve, reject, waitsSinceMs: clock.now() }
-      const job = createJob({ ...piece, interim: urgency === "interim" }, { urgency, live }, answers)
+      const job = createJob({ ...piece, interim: urgency === "interim" }, { urgency, live, crowd }, answers)
       if (!queue.add(job)) throw noRoom("ceiling")
       const abort = () => {
         if (queue.remove(job) && urgency === "interim") interimsDropped.inc({ reason: "stale" })
@@ -169,7 +172,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
     const busy = [...inWork.values()]
     const freed = busy.filter((batch) => batch.every(({ stop }) => stop.signal.aborted)).length
     const preemptible = busy.filter((batch) => isInterim(batch) && !batch.every(({ stop }) => stop.signal.aborted))
-    for (const batch of preemptible.slice(0, Math.max(0, queue.waiting("short") - freed))) {
+    for (const batch of preemptible.slice(0, Math.max(0, queue.ready("short") - freed))) {
       for (const job of batch.filter(({ stop }) => !stop.signal.aborted)) {
         job.reject(noRoom("preempted"))
         job.stop.abort()
@@ -226,7 +229,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
 
 function createJob(
   piece: Omit<Piece, "id">,
-  { urgency, live }: Pick<Job, "urgency" | "live">,
+  { urgency, live, crowd }: Pick<Job, "urgency" | "live" | "crowd">,
   answers: Pick<Job, "resolve" | "reject" | "waitsSinceMs">,
 ): Job {
   const job: Job = {
@@ -234,6 +237,7 @@ function createJob(
     piece,
     urgency,
     live,
+    crowd,
     sampleCount: piece.samples.length,
     stop: new AbortController(),
     tries: 0,

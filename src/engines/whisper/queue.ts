@@ -2,8 +2,9 @@
  * Which of the waiting pieces an engine that has become idle hears next, and in what company. Pure: knows no process, no clock
  * and no audio.
  *
- * Short utterances come first, then pieces of long ones, then what is still being spoken; each in order of arrival. Pieces of
- * different urgency never share a batch: the shorter would wait for the longer.
+ * Short utterances come first, then pieces of long ones, then what is still being spoken; each in order of arrival, but those of
+ * clients who crowd behind the others', and on half of the engines at most. Pieces of different urgency, or of one who crowds and
+ * another, never share a batch: the shorter would wait for the longer.
  */
 import { samplesFromMs } from "../../audio/pcm.ts"
 
@@ -21,6 +22,8 @@ export interface Waiting {
   readonly alone: boolean
   /** Somebody listens: it leaves those behind it their share of the busy engines as well, rather than to be held up by them. */
   readonly live: boolean
+  /** As Utterance.crowd. */
+  readonly crowd?: string | undefined
 }
 
 export interface Queue<Item extends Waiting> {
@@ -35,7 +38,8 @@ export interface Queue<Item extends Waiting> {
    * `most` pieces together. Empty if nothing waits.
    */
   take(idleEngines: number, most: number): Item[]
-  waiting(urgency: Urgency): number
+  /** How many wait and may be heard by the next idle engine. */
+  ready(urgency: Urgency): number
   /** Everything that waited. */
   clear(): Item[]
 }
@@ -43,6 +47,8 @@ export interface Queue<Item extends Waiting> {
 export interface QueueOptions {
   /** Idle and busy ones. */
   readonly engines: number
+  /** How many are busy with pieces of this client, who crowds. */
+  readonly enginesOf: (crowd: string) => number
   /** How many interims may wait. The others are bounded by the permits that their callers hold. */
   readonly interimsMax: number
   /** Called whenever the number of those waiting changed. */
@@ -60,17 +66,28 @@ const COMPANY_MAX_SAMPLES = samplesFromMs(30_000)
 /** How much all of it may be if each were as long as the longest, as the decoder has it: 2.5 MB a second, twice when a text ends. */
 const LENGTHENED_MAX_SAMPLES = samplesFromMs(60_000)
 
-export function createQueue<Item extends Waiting>({ engines, interimsMax, onWaiting = () => {} }: QueueOptions): Queue<Item> {
+export function createQueue<Item extends Waiting>({ engines, enginesOf, interimsMax, onWaiting = () => {} }: QueueOptions): Queue<Item> {
   const lines: Readonly<Record<Urgency, Item[]>> = { short: [], long: [], interim: [] }
   /** Turns that short utterances had while a piece of a long one waited. */
   let shortTurns = 0
 
+  const enginesOfCrowdMax = Math.max(1, Math.floor(engines / 2))
+
   const told = (urgency: Urgency) => onWaiting(urgency, lines[urgency].length)
 
+  const mayRun = ({ crowd }: Item) => crowd === undefined || enginesOf(crowd) < enginesOfCrowdMax
+
+  /** Of those that may be heard now, the ones that may be heard together, as far as clients go. */
+  function readyOf(urgency: Urgency): Item[] {
+    const ready = lines[urgency].filter(mayRun)
+    const first = ready.find(({ crowd }) => crowd === undefined) ?? ready[0]
+    return ready.filter(({ crowd }) => crowd === first?.crowd)
+  }
+
   function nextUrgency(): Urgency | undefined {
-    const { short, long } = lines
-    if (long.length > 0 && (short.length === 0 || shortTurns >= SHORT_TURNS_PER_LONG)) return "long"
-    return URGENCIES.find((urgency) => lines[urgency].length > 0)
+    const isReady = (urgency: Urgency) => lines[urgency].some(mayRun)
+    if (isReady("long") && (!isReady("short") || shortTurns >= SHORT_TURNS_PER_LONG)) return "long"
+    return URGENCIES.find(isReady)
   }
 
   function countTurn(urgency: Urgency) {
@@ -106,15 +123,16 @@ export function createQueue<Item extends Waiting>({ engines, interimsMax, onWait
       const urgency = nextUrgency()
       if (urgency === undefined) return []
       const line = lines[urgency]
-      const sharing = line[0]?.live === true ? engines : idleEngines
-      const share = Math.min(most, Math.ceil(line.length / sharing))
-      const batch = batchFrom(line, share)
+      const ready = readyOf(urgency)
+      const sharing = ready[0]?.live === true ? engines : idleEngines
+      const share = Math.min(most, Math.ceil(ready.length / sharing))
+      const batch = batchFrom(ready, share)
       for (const item of batch) line.splice(line.indexOf(item), 1)
       countTurn(urgency)
       told(urgency)
       return batch
     },
-    waiting: (urgency) => lines[urgency].length,
+    ready: (urgency) => lines[urgency].filter(mayRun).length,
     clear() {
       const all = URGENCIES.flatMap((urgency) => lines[urgency].splice(0))
       for (const urgency of URGENCIES) told(urgency)

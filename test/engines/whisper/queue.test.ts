@@ -14,16 +14,19 @@ function item(
     seconds = 1,
     alone = false,
     live = false,
-  }: { urgency?: Urgency; seconds?: number; alone?: boolean; live?: boolean } = {},
+    crowd,
+  }: { urgency?: Urgency; seconds?: number; alone?: boolean; live?: boolean; crowd?: string } = {},
 ): Item {
-  return { name, urgency, sampleCount: seconds * SECOND, alone, live }
+  return { name, urgency, sampleCount: seconds * SECOND, alone, live, crowd }
 }
 
 function queueOf(...items: readonly Item[]) {
-  const queue = createQueue<Item>({ engines: 2, interimsMax: 2 })
+  /** Whose pieces each busy engine has. */
+  const busy: string[] = []
+  const queue = createQueue<Item>({ engines: 2, enginesOf: (crowd) => busy.filter((one) => one === crowd).length, interimsMax: 2 })
   for (const item of items) queue.add(item)
   const take = (idleEngines = 1, most = 1) => queue.take(idleEngines, most).map(({ name }) => name)
-  return { queue, take }
+  return { queue, take, busy }
 }
 
 describe("who is next", () => {
@@ -115,13 +118,18 @@ describe("a batch", () => {
 describe("what waits", () => {
   test("is counted and told for each urgency", () => {
     const told: [Urgency, number][] = []
-    const queue = createQueue<Item>({ engines: 2, interimsMax: 1, onWaiting: (urgency, count) => told.push([urgency, count]) })
+    const queue = createQueue<Item>({
+      engines: 2,
+      enginesOf: () => 0,
+      interimsMax: 1,
+      onWaiting: (urgency, count) => told.push([urgency, count]),
+    })
     const [a, b] = [item("a"), item("b")]
     queue.add(a)
     queue.add(b)
     expect([queue.remove(a), queue.remove(a)]).toEqual([true, false])
     queue.putBack(queue.take(1, 1))
-    expect(queue.waiting("short")).toBe(1)
+    expect(queue.ready("short")).toBe(1)
     expect(queue.clear()).toEqual([b])
     expect(told.filter(([urgency]) => urgency === "short").map(([, count]) => count)).toEqual([1, 2, 1, 0, 1, 0])
   })
@@ -130,6 +138,37 @@ describe("what waits", () => {
     const { queue } = queueOf(...Array.from({ length: 50 }, () => item("final")))
     const added = [1, 2, 3].map(() => queue.add(item("interim", { urgency: "interim" })))
     expect(added).toEqual([true, true, false])
-    expect([queue.waiting("short"), queue.waiting("interim")]).toEqual([50, 2])
+    expect([queue.ready("short"), queue.ready("interim")]).toEqual([50, 2])
+  })
+})
+
+describe("a client who has more waiting while there are others", () => {
+  const flood = { crowd: "flood" }
+
+  test("is behind them, and shares no batch with them", () => {
+    const { take } = queueOf(item("flood 1", flood), item("flood 2", flood), item("good 1"), item("good 2"))
+    expect([take(1, 4), take(1, 4), take(1, 4)]).toEqual([["good 1", "good 2"], ["flood 1", "flood 2"], []])
+  })
+
+  test("has half of the engines, and a free one waits for the others, or for another who crowds", () => {
+    const { queue, take, busy } = queueOf(...Array.from({ length: 6 }, (_, nth) => item(`flood ${nth}`, flood)))
+    expect(take(2, 2)).toEqual(["flood 0", "flood 1"])
+    busy.push("flood")
+    expect([queue.ready("short"), take()]).toEqual([0, []])
+    queue.add(item("long", { urgency: "long", crowd: "flood" }))
+    queue.add(item("interim", { urgency: "interim" }))
+    expect([take(), take()]).toEqual([["interim"], []])
+    queue.add(item("good"))
+    expect([queue.ready("short"), take()]).toEqual([1, ["good"]])
+    queue.add(item("crowd", { crowd: "another" }))
+    expect(take()).toEqual(["crowd"])
+    busy.pop()
+    expect(take()).toEqual(["flood 2"])
+  })
+
+  test("has all of an only engine", () => {
+    const queue = createQueue<Item>({ engines: 1, enginesOf: () => 0, interimsMax: 1 })
+    queue.add(item("flood", flood))
+    expect(queue.take(1, 1).map(({ name }) => name)).toEqual(["flood"])
   })
 })
