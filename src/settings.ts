@@ -165,7 +165,7 @@ const schemas = {
   STT_MAX_SPEAKERS: wholeNumber(0, 1_000_000).optional().register(about, {
     expects: "a whole number from 0 to 1000000",
     meaning:
-      "Sockets that may speak at once (sent audio in the last 15 s, or opened in the last second), and a quarter of them, 4 at least, may come in a second; further sockets are refused with 503",
+      "Sockets that may speak at once (sent audio in the last 15 s, or opened in the last second), and a quarter of them, 12 at least, may come in a second with whole utterances; further sockets are refused with 503",
     special: "`0`: no limit",
     defaultText: "what this machine follows in real time, measured at the start",
   }),

@@ -32,6 +32,8 @@ export interface Admission {
   whyFull(): Refusal | undefined
   /** Why this client may not open one. */
   whyNoSocket(client: Client): Refusal | undefined
+  /** Why it may not have one just now over which whole utterances come: all at once, as live speech does not. */
+  whyTooSudden(client: Client): Refusal | undefined
   /** Why this client may not have another request worked on. */
   whyNoRequest(client: Client): Refusal | undefined
   /** Takes a place, whatever the limits say. */
@@ -60,13 +62,11 @@ export const SPEAKING_MS = 15_000
 export const COMING_MS = 1_000
 
 /**
- * Of those who may speak, so many may come in that time: with 7 s of speech each at once, they are answered within a second on
- * a machine that follows them all.
+ * Of those who may speak, so many may come in that time with whole utterances, or so few at least: with 7 s of speech each at
+ * once, a machine that follows them all answers a quarter within a second.
  */
 const COMING_SHARE = 4
-
-/** However few may speak: the sides of a call come together. */
-const COMING_MIN = 4
+const COMING_MIN = 12
 
 /** After which a refused client may try again. */
 const RETRY_AFTER_SECONDS = COMING_MS / 1000
@@ -121,6 +121,12 @@ export function createAdmission({ sessionsMax, perKeyMax, perAddressMax, speaker
     return full(`${most} speakers at once are what this machine can follow`)
   }
 
+  /** Of so many places, how many this one may fill. */
+  function shareOf(client: Client): (max: number) => number {
+    const isNew = (held.get(ownerOf(client))?.sockets ?? 0) === 0
+    return (max) => (isNew || max < KEEPING_MIN ? max : max - Math.max(1, Math.floor(max / KEPT_SHARE)))
+  }
+
   function whyTooGreedy(client: Client): Refusal | undefined {
     const max = client.key === undefined ? perAddressMax : perKeyMax
     const { sockets, requests } = held.get(ownerOf(client)) ?? { sockets: 0, requests: 0 }
@@ -133,10 +139,9 @@ export function createAdmission({ sessionsMax, perKeyMax, perAddressMax, speaker
   return {
     whyFull: () => whyTooMany((max) => max),
     whyNoSocket(client) {
-      const isNew = (held.get(ownerOf(client))?.sockets ?? 0) === 0
-      const share = (max: number) => (isNew || max < KEEPING_MIN ? max : max - Math.max(1, Math.floor(max / KEPT_SHARE)))
-      return whyTooGreedy(client) ?? whyTooMany(share) ?? whyTooSudden(share)
+      return whyTooGreedy(client) ?? whyTooMany(shareOf(client))
     },
+    whyTooSudden: (client) => whyTooSudden(shareOf(client)),
     whyNoRequest: whyTooGreedy,
     enter(client) {
       admissions.inc({ key: client.key ?? "none" })

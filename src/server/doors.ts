@@ -71,6 +71,8 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
       refusals.inc({ door: door.name, reason: "query" })
       return opening.refusal
     }
+    const sudden = opening.paced ? admission.whyTooSudden(client) : undefined
+    if (sudden) return refused(door, sudden, asking)
     const { requestId: id, unixMs } = asking
     const data = { id, unixMs, opening, messageMax: door.messageMax, client }
     if (server.upgrade(request, { data, ...(opening.headers && { headers: opening.headers }) })) return undefined
@@ -89,6 +91,8 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
     if ("reason" in client) return worded(refuse, client, asking)
     const opening = door.open(asking, defaults)
     if (!opening.ok) return opening.refusal
+    const sudden = opening.paced ? admission.whyTooSudden(client) : undefined
+    if (sudden) return worded(refuse, sudden, asking)
     const message = `${asking.path} speaks WebSocket only`
     return worded(refuse, { reason: "handshake", status: 426, message }, asking, { upgrade: "websocket", connection: "Upgrade" })
   }

@@ -17,9 +17,9 @@ const as = (key: string) => ({ authorization: `Bearer ${key}` })
 const from = (address: string) => ({ "x-forwarded-for": address })
 
 /** Sockets one after the other, as their statuses and to be closed. */
-async function open(url: URL, count: number, headers: Record<string, string> = {}) {
+async function open(url: URL, count: number, headers: Record<string, string> = {}, query = "") {
   const clients: RawClient[] = []
-  for (let i = 0; i < count; i++) clients.push(await connectRaw(socketUrl(url), headers))
+  for (let i = 0; i < count; i++) clients.push(await connectRaw(socketUrl(url, query), headers))
   return { clients, statuses: clients.map(({ status }) => status) }
 }
 
@@ -69,13 +69,13 @@ describe("sockets", () => {
     second.close()
   })
 
-  test("come a few at a time, however many may speak, and the last of a second is kept for a newcomer", async () => {
+  test("for whole utterances come a few at a time, however many may speak, and the last places of a second are kept for newcomers; live ones come at once", async () => {
     const clock = handClock()
     const { server, tap } = serve({ clock, proxyHops: 1, speakersMax: () => 32 })
-    const crowd = await open(server.url, 9, from("10.0.0.1"))
-    expect(crowd.statuses).toEqual([101, 101, 101, 101, 101, 101, 101, 503, 503])
-    const { body, headers } = crowd.clients[7] ?? {}
-    expect([body, headers?.get("retry-after")]).toEqual(["full: 8 newcomers a second are what this machine can answer\n", "1"])
+    const crowd = await open(server.url, 13, from("10.0.0.1"))
+    expect(crowd.statuses).toEqual([...Array(11).fill(101), 503, 503])
+    const { body, headers } = crowd.clients[11] ?? {}
+    expect([body, headers?.get("retry-after")]).toEqual(["full: 12 newcomers a second are what this machine can answer\n", "1"])
     expect((await open(server.url, 2, from("10.0.0.2"))).statuses).toEqual([101, 503])
     // Others may still be sent here: it is over in a moment.
     expect((await fetch(new URL("/readyz", server.url))).status).toBe(200)
@@ -83,7 +83,8 @@ describe("sockets", () => {
     await tap.seen("disconnected")
     expect((await open(server.url, 1, from("10.0.0.3"))).statuses).toEqual([101])
     await clock.advance(COMING_MS)
-    expect((await open(server.url, 8, from("10.0.0.1"))).statuses).toEqual([101, 101, 101, 101, 101, 101, 101, 503])
+    expect((await open(server.url, 12, from("10.0.0.1"))).statuses).toEqual([...Array(11).fill(101), 503])
+    expect((await open(server.url, 2, from("10.0.0.2"), "mode=events")).statuses).toEqual([101, 101])
   })
 
   test("that never say a word keep speakers out for a second only", async () => {
