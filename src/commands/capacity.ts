@@ -67,7 +67,7 @@ async function decodedPerSecond({ transcriber, permits, samples, language, signa
   const startedAtMs = clock.now()
   await Promise.all(
     Array.from({ length: count }, async () => {
-      const release = await permits.take(signal, { long: false, client: "capacity" })
+      const release = await permits.take(signal)
       try {
         await transcriber.transcribe({ samples: samples.slice(), language }, signal)
       } finally {

@@ -82,3 +82,16 @@ test("stops without a word when the server does", async () => {
   await done
   expect(tap.lines.map(({ event }) => event)).toEqual(["capacity"])
 })
+
+test("it is nobody's work: a client who is alone afterwards crowds nobody", async () => {
+  const { steps, permits } = measured(() => 400)
+  await steps(2_000)
+  const { signal } = new AbortController()
+  const alone = { long: false, client: "alone" }
+  const held = [await permits.take(signal, alone), await permits.take(signal, alone)]
+  const waiting = permits.take(signal, alone)
+  expect(permits.crowds("alone")).toBe(false)
+  for (const release of held) release()
+  const last = await waiting
+  last()
+})
