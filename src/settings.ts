@@ -165,7 +165,7 @@ const schemas = {
   STT_MAX_SPEAKERS: wholeNumber(0, 1_000_000).optional().register(about, {
     expects: "a whole number from 0 to 1000000",
     meaning:
-      "Sockets that may speak at once (sent audio in the last 15 s, or opened in the last second), and a quarter of them, 12 at least, may come in a second with whole utterances; further sockets are refused with 503",
+      "Sockets that may speak at once (sent audio in the last 15 s, or opened in the last second), and a quarter of them, 9 at least, may come in a second with whole utterances; further sockets are refused with 503",
     special: "`0`: no limit",
     defaultText: "what this machine follows in real time, measured at the start",
   }),
@@ -187,6 +187,11 @@ const schemas = {
     expects: "a whole number from 0 to 1000000",
     meaning: "Utterances that may wait for a free engine; further ones fail as overloaded",
     special: "`0`: none waits",
+  }),
+  STT_QUEUE_MS: wholeNumber(1, 3_600_000).default(1500).register(about, {
+    expects: "a whole number from 1 to 3600000",
+    unit: "ms",
+    meaning: "How long a request with up to 1 MB of sound may wait for a free engine until it is refused with 429; larger ones wait",
   }),
   STT_STRICT_MODELS: z.stringbool().default(false).register(about, {
     expects: "1 or 0",

@@ -6,7 +6,7 @@ import { msFromSamples } from "../audio/pcm.ts"
 import { type Clock, pause, realClock } from "../clock.ts"
 import { EngineError, type Transcriber } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
-import type { Permits } from "../speech/permits.ts"
+import type { Permits } from "../permits.ts"
 
 /**
  * Of the speech that the engines can decode in a second, this much may be spoken in it. The rest is for voice activity, interims,

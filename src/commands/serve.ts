@@ -45,7 +45,7 @@ export async function serve(program: Program): Promise<number> {
   const provider = await openProvider({ ...program, engines, vad, onDownload: download.onProgress })
   const { engine, whole } = speechOf(provider, { settings, vad, log })
   const decoder = createDecoder({ command: program.decodeCommand, env: program.env, processes: DECODE_PROCESSES, log })
-  const recordings = whole && { ...whole, decoder, waitingMax: settings.STT_QUEUE_MAX }
+  const recordings = whole && { ...whole, decoder, waitingMax: settings.STT_QUEUE_MAX, waitingMs: settings.STT_QUEUE_MS }
   const canary = whole && (await canaryOf(program, whole))
   const capacity = capacityOf(program, whole, canary)
   try {
@@ -102,7 +102,7 @@ function capacityOf({ settings, log }: Program, whole: Whole | null, canary: Can
   if (set === 0) return { limits: {}, close }
   let speakers = set
   if (set === undefined && whole && canary) void canary.understood.then(() => measure(whole))
-  return { limits: { speakersMax: () => speakers }, close }
+  return { limits: { speakersMax: () => speakers, ...(whole && { ahead: whole.permits.ahead }) }, close }
 
   async function measure(whole: Whole) {
     const spoken = (await builtInClips()).find(({ name }) => name === "7 s")

@@ -33,11 +33,15 @@ export interface RecordingPart {
   readonly endMs: number
 }
 
+/** Its bytes: all of them, or while they come, which counts as a long recording. */
+export type RecordingSource = readonly Uint8Array[] | AsyncIterable<Uint8Array>
+
 export interface Recordings {
   /**
    * The words of a recording, part by part and in order; at least one part. Decoding and hearing begin with the first `next`
    * and run a little ahead of the reader. Throws a Refused or an EngineError (see `refusalOf`), perhaps after some parts; once
-   * the signal aborts or the reader returns, all work for it ends.
+   * the signal aborts or the reader returns, all work for it ends. A short one for which no engine is free in time is refused as
+   * `overloaded`; long ones wait, and leave a way past them.
    */
-  transcribe(source: AsyncIterable<Uint8Array> | Uint8Array, options: RecordingOptions, signal: AbortSignal): AsyncIterable<RecordingPart>
+  transcribe(source: RecordingSource, options: RecordingOptions, signal: AbortSignal): AsyncIterable<RecordingPart>
 }

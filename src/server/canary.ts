@@ -6,7 +6,7 @@ import { type Clock, realClock } from "../clock.ts"
 import { EngineError, type Transcriber } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { canaries, canaryOk } from "../metrics.ts"
-import type { Permits } from "../speech/permits.ts"
+import type { Permits } from "../permits.ts"
 
 /** A clip of 3 s each time costs a third of a percent of a core. */
 export const CANARY_EVERY_MS = 30_000

@@ -3,16 +3,15 @@
  * and told in order. Knows no wire, no container and no engine by name.
  */
 import type { Decoder } from "../audio/decoding/decoder.ts"
-import { type AudioFormat, bytesPerSecond, createAudioReader } from "../audio/input.ts"
-import { joinSamples, msFromSamples, SAMPLE_RATE_HZ, samplesFromMs } from "../audio/pcm.ts"
+import { msFromSamples, SAMPLE_RATE_HZ, samplesFromMs } from "../audio/pcm.ts"
 import { type Clock, pause } from "../clock.ts"
 import { Refused } from "../dialects/door.ts"
-import type { RecordingOptions, RecordingPart, Recordings } from "../dialects/recordings.ts"
+import type { RecordingOptions, RecordingPart, RecordingSource, Recordings } from "../dialects/recordings.ts"
 import { EngineError, type Transcriber } from "../engines/engine.ts"
 import { audioSeconds, queueWaitSeconds, recordingsWaiting, utterances } from "../metrics.ts"
-import { quietestPlace } from "../speech/pauses.ts"
-import { createPermits, type Permits, type Work } from "../speech/permits.ts"
+import { createPermits, type Permits, type Work } from "../permits.ts"
 import { shiftedBy } from "../speech/transcript.ts"
+import { type RecordingLimits, readRaw, stretchesOf } from "./stretches.ts"
 
 /** What whole recordings need beside the engine of the sockets. */
 export interface RecordingEngine {
@@ -23,30 +22,21 @@ export interface RecordingEngine {
   readonly decoder: Decoder
   /** Recordings that may wait for their turn. */
   readonly waitingMax: number
-}
-
-export interface RecordingLimits {
-  readonly bytesMax: number
-  readonly secondsMax: number
+  /** How long a short one may wait for engines. Default: as long as it takes. */
+  readonly waitingMs?: number | undefined
 }
 
 /** Ten hours: a symposium, and what a phone call that nobody hung up comes to. */
 export const RECORDING_SECONDS_MAX = 36_000
-
-/** A stretch that is heard as one: long enough to keep several engines busy with its pieces, short enough to show progress. */
-const STRETCH_SAMPLES = samplesFromMs(120_000)
-
-/** The pause before the next stretch is looked for in the end of this one. */
-const SEARCH_SAMPLES = samplesFromMs(15_000)
-
-/** A last stretch shorter than this gives an engine too little to go by. */
-const TAIL_MIN_SAMPLES = samplesFromMs(2_000)
 
 /** Above this a stretch leaves a permit to the utterances of live streams. */
 const LONG_SAMPLES = samplesFromMs(60_000)
 
 /** Stretches of one recording that hold or await a permit: while the oldest ends, the next keeps the engines busy. */
 const STRETCHES_AT_ONCE = 2
+
+/** Half a minute as samples: somebody waits for its words, and would sooner come again, or go elsewhere, than wait for long. */
+const SHORT_BYTES_MAX = 1_000_000
 
 /** A recording that has begun is not refused for want of room: it asks again. */
 const RETRY_MS = 500
@@ -56,30 +46,32 @@ export function createRecordings(
   limits: RecordingLimits,
   clock: Clock,
 ): (label: string, client?: string) => Recordings {
-  const { transcriber, permits, decoder, waitingMax } = engine
+  const { transcriber, permits, decoder, waitingMax, waitingMs = Number.POSITIVE_INFINITY } = engine
   const admissions = createPermits({ atOnce: transcriber.concurrency, waitingMax, onWaiting: (count) => recordingsWaiting.set(count) })
 
   async function* transcribe(
     label: string,
     client: string | undefined,
-    source: AsyncIterable<Uint8Array> | Uint8Array,
+    source: RecordingSource,
     options: RecordingOptions,
     outer: AbortSignal,
   ): AsyncGenerator<RecordingPart, void> {
     if (options.translate && !transcriber.translates) throw noTranslation(transcriber)
-    const leave = await admissions.take(outer, { long: false, client })
+    const work = { long: lengthOf(source) > SHORT_BYTES_MAX, client }
+    const untilMs = clock.now() + (work.long ? Number.POSITIVE_INFINITY : waitingMs)
+    const leave = await inTime(untilMs, outer, (signal) => admissions.take(signal, work))
     const over = new AbortController()
     const signal = AbortSignal.any([outer, over.signal])
     const inWork: Promise<RecordingPart>[] = []
     try {
       const samples = options.raw
-        ? readRaw(source, options.raw, limits, clock)
-        : decoder.decodeRecording(source, decodeOptions(options, signal))
+        ? readRaw(piecesOf(source), options.raw, limits, clock)
+        : decoder.decodeRecording(piecesOf(source), { ...decodeOptions(options, signal), work })
       let startSample = 0
       for await (const stretch of stretchesOf(samples)) {
         signal.throwIfAborted()
         audioSeconds.inc({ mode: label }, stretch.length / SAMPLE_RATE_HZ)
-        const part = hear(stretch, { startSample, client }, options, signal)
+        const part = hear(stretch, { startSample, client, untilMs }, options, signal)
         // Whoever awaits it, may do so after others failed.
         part.catch(() => {})
         inWork.push(part)
@@ -99,14 +91,16 @@ export function createRecordings(
 
   async function hear(
     samples: Int16Array,
-    { startSample, client }: { readonly startSample: number; readonly client: string | undefined },
+    { startSample, client, untilMs }: Stretch,
     options: RecordingOptions,
     signal: AbortSignal,
   ): Promise<RecordingPart> {
     const { language, prompt, words, translate } = options
     const endMs = msFromSamples(startSample + samples.length)
     if (samples.length === 0) return { segments: [], text: "", language: null, endMs }
-    const giveBack = await permit({ long: samples.length > LONG_SAMPLES, client }, startSample > 0, signal)
+    const work = { long: samples.length > LONG_SAMPLES, client }
+    const giveBack =
+      startSample > 0 ? await permit(work, true, signal) : await inTime(untilMs, signal, (inTime) => permit(work, false, inTime))
     try {
       const crowd = permits.crowds(client) ? client : undefined
       const transcript = await transcriber.transcribe({ samples, language, prompt, words, translate, crowd }, signal)
@@ -121,6 +115,21 @@ export function createRecordings(
       throw thrown
     } finally {
       giveBack()
+    }
+  }
+
+  /** What is taken, unless that takes too long. */
+  async function inTime(untilMs: number, outer: AbortSignal, take: (signal: AbortSignal) => Promise<() => void>): Promise<() => void> {
+    if (untilMs === Number.POSITIVE_INFINITY) return await take(outer)
+    const late = new AbortController()
+    const cancel = clock.after(Math.max(0, untilMs - clock.now()), () => late.abort())
+    try {
+      return await take(AbortSignal.any([outer, late.signal]))
+    } catch (thrown) {
+      if (!late.signal.aborted || outer.aborted) throw thrown
+      throw new EngineError("overloaded", `no engine was free within ${waitingMs} ms`, { retryable: true })
+    } finally {
+      cancel()
     }
   }
 
@@ -141,6 +150,23 @@ export function createRecordings(
   return (label, client) => ({
     transcribe: (source, options, signal) => endedBy(signal, transcribe(label, client, source, options, signal)),
   })
+}
+
+interface Stretch {
+  /** Within the recording. */
+  readonly startSample: number
+  readonly client: string | undefined
+  /** By the clock: the first one must not wait longer for its permit. */
+  readonly untilMs: number
+}
+
+/** In bytes; of what is still coming, infinite. */
+function lengthOf(source: RecordingSource): number {
+  return Array.isArray(source) ? source.reduce((sum, { length }) => sum + length, 0) : Number.POSITIVE_INFINITY
+}
+
+async function* piecesOf(source: RecordingSource): AsyncGenerator<Uint8Array, void> {
+  yield* source
 }
 
 /** The same parts; they end with the signal also while nobody asks for the next one, and never as if that were all. */
@@ -177,59 +203,5 @@ export function noRecordings(provider: string): Recordings {
       const message = `recordings need STT_PROVIDER=faster_whisper or groq: ${provider} is used for live streams only`
       throw new Refused({ reason: "unsupported", status: 501, message, retryable: false })
     },
-  }
-}
-
-/** The same samples, each array but the last at most STRETCH_SAMPLES long and cut at a pause; at least one array. */
-async function* stretchesOf(pieces: AsyncIterable<Int16Array>): AsyncGenerator<Int16Array, void> {
-  let held: Int16Array[] = []
-  let heldSamples = 0
-  for await (const piece of pieces) {
-    held.push(piece)
-    heldSamples += piece.length
-    while (heldSamples >= STRETCH_SAMPLES + TAIL_MIN_SAMPLES) {
-      const samples = joinSamples(held)
-      const from = STRETCH_SAMPLES - SEARCH_SAMPLES
-      const cut = from + quietestPlace(samples.subarray(from, STRETCH_SAMPLES))
-      yield samples.slice(0, cut)
-      held = [samples.slice(cut)]
-      heldSamples -= cut
-    }
-  }
-  yield joinSamples(held)
-}
-
-/** Sound that takes some ms to read. */
-const PART_SECONDS = 2
-
-/** Samples without a container; so much of them in a turn of the event loop, since to resample takes a few ms a second of sound. */
-async function* readRaw(
-  source: AsyncIterable<Uint8Array> | Uint8Array,
-  format: AudioFormat,
-  { bytesMax, secondsMax }: RecordingLimits,
-  clock: Clock,
-): AsyncGenerator<Int16Array, void> {
-  const reader = createAudioReader(format)
-  const partBytes = PART_SECONDS * bytesPerSecond(format)
-  const most = Math.min(bytesMax, secondsMax * bytesPerSecond(format))
-  let count = 0
-  /** What lies in memory comes without a turn between. */
-  let inTurn = 0
-  try {
-    for await (const chunk of source instanceof Uint8Array ? [source] : source) {
-      count += chunk.length
-      if (count > most) throw new EngineError("bad_audio", `longer than ${secondsMax} seconds`)
-      for (let at = 0; at < chunk.length; at += partBytes) {
-        const part = chunk.subarray(at, at + partBytes)
-        yield reader.read(part)
-        inTurn += part.length
-        if (inTurn < partBytes) continue
-        inTurn = 0
-        await new Promise<void>((resolve) => void clock.after(0, resolve))
-      }
-    }
-    yield reader.end()
-  } finally {
-    reader.close()
   }
 }

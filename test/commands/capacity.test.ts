@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import { measureCapacity } from "../../src/commands/capacity.ts"
 import { EngineError, type Transcriber } from "../../src/engines/engine.ts"
-import { createPermits } from "../../src/speech/permits.ts"
+import { createPermits } from "../../src/permits.ts"
 import { handClock } from "../support/clock.ts"
 import { tapLog } from "../support/log.ts"
 

@@ -16,13 +16,18 @@ function start(script: RecordingsScript = {}) {
   const clock = handClock()
   const recordings = createRecordings(engine, LIMITS, clock)("test")
   const all = async (bytes: Uint8Array, options = OPTIONS, signal = never()) =>
-    await Array.fromAsync(recordings.transcribe(bytes, options, signal))
+    await Array.fromAsync(recordings.transcribe([bytes], options, signal))
   return { engine, clock, recordings, all }
 }
 
 /** Seconds of one sample value each, as a file of the scripted decoder. */
 function file(...seconds: [value: number, seconds: number][]): Uint8Array {
   return Uint8Array.from(seconds.flatMap(([value, length]) => new Array<number>(length * 100).fill(value)))
+}
+
+/** Whose length nobody knows yet, and which counts as long. */
+async function* coming(bytes: Uint8Array) {
+  yield bytes
 }
 
 /** Four minutes, loud enough to be told from silence, with two pauses in which a cut belongs. */
@@ -82,7 +87,7 @@ describe("a recording", () => {
       return given.promise
     }
     const { recordings } = start({ answer })
-    const parts = recordings.transcribe(LONG, OPTIONS, never())[Symbol.asyncIterator]()
+    const parts = recordings.transcribe([LONG], OPTIONS, never())[Symbol.asyncIterator]()
     const first = parts.next()
     while (asked.length < 2) await new Promise((resolve) => setImmediate(resolve))
     answers.get(20)?.resolve("two")
@@ -109,7 +114,7 @@ describe("what may go wrong", () => {
     const { recordings, engine } = start()
     const parts: string[] = []
     const hear = async () => {
-      for await (const { text } of recordings.transcribe(Uint8Array.from([...LONG, 255]), OPTIONS, never())) parts.push(text)
+      for await (const { text } of recordings.transcribe([Uint8Array.from([...LONG, 255])], OPTIONS, never())) parts.push(text)
     }
     await expect(hear()).rejects.toMatchObject({ code: "bad_audio", message: "damaged" })
     expect(parts).toEqual(["word 10"])
@@ -120,14 +125,14 @@ describe("what may go wrong", () => {
     const { recordings, engine, clock } = start({ atOnce: 1, waitingMax: 0 })
     const others = await engine.permits.take(never())
     const refused = recordings
-      .transcribe(file([7, 1]), OPTIONS, never())
+      .transcribe([file([7, 1])], OPTIONS, never())
       [Symbol.asyncIterator]()
       .next()
     await expect(refused).rejects.toMatchObject({ code: "overloaded" })
     others()
     const parts: string[] = []
     const hear = async () => {
-      for await (const { text } of recordings.transcribe(LONG, OPTIONS, never())) parts.push(text)
+      for await (const { text } of recordings.transcribe([LONG], OPTIONS, never())) parts.push(text)
     }
     await settled(hear(), clock)
     expect(parts).toEqual(["word 10", "word 20", "word 30"])
@@ -142,6 +147,43 @@ describe("what may go wrong", () => {
     expect((await Promise.all(five)).flat().map(({ text }) => text)).toEqual(new Array(5).fill("at last"))
   })
 
+  test("that is short is refused when no engine is free in time; a longer one waits", async () => {
+    const waiting = Promise.withResolvers<string>()
+    const { all, recordings, clock } = start({ answer: () => waiting.promise, recordingsWaitingMs: 1500, recordingsWaitingMax: 9 })
+    const four = Array.from({ length: 4 }, () => all(file([7, 1])))
+    const late = all(file([7, 1])).catch((thrown: EngineError) => thrown)
+    const long = Array.fromAsync(recordings.transcribe(coming(file([7, 1])), OPTIONS, never()))
+    await clock.advance(1499)
+    const inTime = all(file([7, 1]))
+    await clock.advance(1)
+    expect(await late).toMatchObject({ code: "overloaded", retryable: true, message: "no engine was free within 1500 ms" })
+    waiting.resolve("at last")
+    expect((await Promise.all([...four, inTime, long])).flat().map(({ text }) => text)).toEqual(new Array(6).fill("at last"))
+    expect(clock.waiting).toBe(0)
+  })
+
+  test("that is short waits as little for streams that keep the engines as for other recordings", async () => {
+    const { all, engine, clock } = start({ atOnce: 1, recordingsWaitingMs: 1500 })
+    const ofStreams = await engine.permits.take(never())
+    const late = all(file([7, 1])).catch((thrown: EngineError) => thrown)
+    while (engine.permits.waiting === 0) await new Promise((resolve) => setImmediate(resolve))
+    await clock.advance(1500)
+    expect(await late).toMatchObject({ code: "overloaded" })
+    expect(engine.permits.waiting).toBe(0)
+    ofStreams()
+    expect(await all(file([7, 1]))).toMatchObject([{ text: "word 7" }])
+  })
+
+  test("that is short finds its way past long ones, however many came before", async () => {
+    const held = Promise.withResolvers<string>()
+    const answer = ({ samples }: { samples: Int16Array }) => (samples[0] === 9 ? held.promise : "short")
+    const { all, recordings } = start({ answer, recordingsWaitingMax: 9 })
+    const long = Array.from({ length: 5 }, () => Array.fromAsync(recordings.transcribe(coming(file([9, 1])), OPTIONS, never())))
+    expect(await all(file([7, 1]))).toMatchObject([{ text: "short" }])
+    held.resolve("long")
+    expect((await Promise.all(long)).flat()).toHaveLength(5)
+  })
+
   test("all work ends when the client leaves, and when the reader has heard enough", async () => {
     const signals: AbortSignal[] = []
     const answer = (_: unknown, signal: AbortSignal) => {
@@ -150,11 +192,11 @@ describe("what may go wrong", () => {
       return new Promise<string>((_, reject) => signal.addEventListener("abort", () => reject(new EngineError("aborted", "gone"))))
     }
     const { recordings, engine } = start({ answer })
-    for await (const _ of recordings.transcribe(LONG, OPTIONS, never())) break
+    for await (const _ of recordings.transcribe([LONG], OPTIONS, never())) break
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, true])
 
     const client = new AbortController()
-    const parts = recordings.transcribe(LONG, OPTIONS, client.signal)[Symbol.asyncIterator]()
+    const parts = recordings.transcribe([LONG], OPTIONS, client.signal)[Symbol.asyncIterator]()
     await parts.next()
     client.abort()
     await expect(parts.next()).rejects.toThrow()
@@ -166,7 +208,7 @@ describe("what may go wrong", () => {
     const { recordings, engine, all } = start({ recordingsWaitingMax: 0 })
     for (let reader = 0; reader < engine.transcriber.concurrency; reader++) {
       const client = new AbortController()
-      const parts = recordings.transcribe(LONG, OPTIONS, client.signal)[Symbol.asyncIterator]()
+      const parts = recordings.transcribe([LONG], OPTIONS, client.signal)[Symbol.asyncIterator]()
       await parts.next()
       client.abort(new EngineError("aborted", "gone"))
       if (reader === 0) await expect(parts.next()).rejects.toThrow("gone")
@@ -179,12 +221,12 @@ describe("what may go wrong", () => {
     const engine = createScriptedRecordings()
     const recordings = createRecordings(engine, { bytesMax: 1_000_000, secondsMax: 1 }, handClock())("test")
     const raw = { encoding: "mulaw", sampleRateHz: 8000, channels: 1, channel: "mix" } as const
-    const parts = recordings.transcribe(new Uint8Array(8001), { ...OPTIONS, raw }, never())
+    const parts = recordings.transcribe([new Uint8Array(8001)], { ...OPTIONS, raw }, never())
     await expect(Array.fromAsync(parts)).rejects.toMatchObject({ code: "bad_audio" })
   })
 
   test("a provider that only hears live streams says so", async () => {
-    const refused = Array.fromAsync(noRecordings("deepgram").transcribe(new Uint8Array(1), OPTIONS, never()))
+    const refused = Array.fromAsync(noRecordings("deepgram").transcribe([new Uint8Array(1)], OPTIONS, never()))
     await expect(refused).rejects.toBeInstanceOf(Refused)
     await expect(refused).rejects.toMatchObject({ refusal: { status: 501, reason: "unsupported", retryable: false } })
   })

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import type { Transcriber } from "../../src/engines/engine.ts"
 import { silentLog } from "../../src/log.ts"
-import { createPermits } from "../../src/speech/permits.ts"
+import { createPermits } from "../../src/permits.ts"
 import { liftTranscriber } from "../../src/speech/utterances.ts"
 import { connect, connectRaw, socketUrl } from "../support/client.ts"
 import { untouchedVad } from "../support/energy-vad.ts"

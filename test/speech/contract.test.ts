@@ -2,7 +2,7 @@
 import { joinSamples } from "../../src/audio/pcm.ts"
 import { realClock } from "../../src/clock.ts"
 import { silentLog } from "../../src/log.ts"
-import { createPermits } from "../../src/speech/permits.ts"
+import { createPermits } from "../../src/permits.ts"
 import { liftTranscriber } from "../../src/speech/utterances.ts"
 import { keepsTheContract } from "../engines/contract.ts"
 import { energyVad } from "../support/energy-vad.ts"

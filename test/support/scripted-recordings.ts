@@ -5,8 +5,8 @@
 import type { Decoder } from "../../src/audio/decoding/decoder.ts"
 import { msFromSamples } from "../../src/audio/pcm.ts"
 import { EngineError, type Transcriber, type Utterance } from "../../src/engines/engine.ts"
+import { createPermits, type PermitsOptions } from "../../src/permits.ts"
 import type { RecordingEngine } from "../../src/server/recordings.ts"
-import { createPermits, type PermitsOptions } from "../../src/speech/permits.ts"
 import { wordOf } from "./scripted-streams.ts"
 
 /** Of one byte of a file. */
@@ -25,10 +25,12 @@ export interface RecordingsScript extends Partial<PermitsOptions> {
   readonly translates?: boolean
   /** Default 1. */
   readonly recordingsWaitingMax?: number
+  /** Default: no limit. */
+  readonly recordingsWaitingMs?: number
 }
 
 export function createScriptedRecordings(script: RecordingsScript = {}): ScriptedRecordings {
-  const { answer = wordOf, translates = false, recordingsWaitingMax = 1, ...permits } = script
+  const { answer = wordOf, translates = false, recordingsWaitingMax = 1, recordingsWaitingMs, ...permits } = script
   const heard: Utterance[] = []
   let decoding = 0
 
@@ -75,6 +77,7 @@ export function createScriptedRecordings(script: RecordingsScript = {}): Scripte
     permits: createPermits({ atOnce: 4, waitingMax: 4, ...permits }),
     decoder,
     waitingMax: recordingsWaitingMax,
+    waitingMs: recordingsWaitingMs,
     heard,
     get decoding() {
       return decoding

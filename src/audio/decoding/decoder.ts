@@ -3,6 +3,8 @@
  * is told by its first bytes, never by a name.
  */
 
+import type { Work } from "../../permits.ts"
+
 /** What is heard of a recording of several channels: the mean of all, or one of them, counted from 0. */
 export type Channel = "mix" | number
 
@@ -15,6 +17,8 @@ export interface DecodeOptions {
   readonly maxBytes: number
   /** Default `mix`. A channel that the recording does not have is refused. */
   readonly channel?: Channel | undefined
+  /** Whose turn it is when processes are scarce: a long recording keeps one for as long as it is heard. Default: short, of nobody. */
+  readonly work?: Work
 }
 
 export interface Decoder {

@@ -6,6 +6,7 @@ import { type Clock, realClock } from "../../clock.ts"
 import { EngineError } from "../../engines/engine-error.ts"
 import type { Log } from "../../log.ts"
 import { decodeProcesses, decodesEnded, decodesWaiting } from "../../metrics.ts"
+import { createPermits } from "../../permits.ts"
 import { type DecodeProcess, startDecodeProcess } from "./decode-process.ts"
 import type { Decoder } from "./decoder.ts"
 import { tellFile } from "./telling.ts"
@@ -35,14 +36,13 @@ interface Idle {
 export function createDecoder({ command, env, processes, clock = realClock, log }: DecoderOptions): Decoder {
   const idle: Idle[] = []
   const alive = new Set<DecodeProcess>()
-  const waiting = new Set<PromiseWithResolvers<void>>()
+  const places = createPermits({ atOnce: processes, waitingMax: WAITING_MAX, onWaiting: (count) => decodesWaiting.set(count) })
   const closing = new AbortController()
-  let taken = 0
 
   return {
     async *decodeRecording(source, options) {
       const signal = AbortSignal.any([options.signal, closing.signal])
-      await takePlace(signal)
+      const givePlace = await places.take(signal, options.work)
       let outcome = "aborted"
       try {
         const process = idleProcess() ?? (await startProcess())
@@ -66,40 +66,6 @@ export function createDecoder({ command, env, processes, clock = realClock, log 
       for (const process of alive) process.kill("closed")
       await Promise.all([...alive].map(({ ended }) => ended))
     },
-  }
-
-  async function takePlace(signal: AbortSignal) {
-    if (signal.aborted) throw new EngineError("aborted", "the recording was given up")
-    if (taken < processes) {
-      taken++
-      return
-    }
-    if (waiting.size >= WAITING_MAX) throw new EngineError("overloaded", "too many recordings wait to be decoded", { retryable: true })
-    const place = Promise.withResolvers<void>()
-    const abort = () => {
-      waiting.delete(place)
-      place.reject(new EngineError("aborted", "the recording was given up"))
-    }
-    signal.addEventListener("abort", abort, { once: true })
-    waiting.add(place)
-    decodesWaiting.set(waiting.size)
-    try {
-      await place.promise
-    } finally {
-      signal.removeEventListener("abort", abort)
-      decodesWaiting.set(waiting.size)
-    }
-  }
-
-  /** The place goes on to whoever waits longest. */
-  function givePlace() {
-    const [next] = waiting
-    if (next === undefined) {
-      taken--
-      return
-    }
-    waiting.delete(next)
-    next.resolve()
   }
 
   function idleProcess(): DecodeProcess | undefined {

@@ -61,16 +61,12 @@ async function ifThere(heard: Promise<Heard>): Promise<Heard | undefined> {
 async function hear(call: HttpCall, pieces: readonly Uint8Array[], wishes: RecordedWishes, channel: "mix" | number): Promise<Heard> {
   const { language, prompt, raw } = wishes
   const options = { language, prompt, words: true, ...(raw ? { raw: { ...raw, channel: sideOf(channel) } } : { channel }) }
-  return joinParts(await Array.fromAsync(call.recordings.transcribe(bytesOf(pieces), options, call.signal)))
+  return joinParts(await Array.fromAsync(call.recordings.transcribe(pieces, options, call.signal)))
 }
 
 /** Raw samples have two channels at most. */
 function sideOf(channel: "mix" | number): "mix" | 0 | 1 {
   return channel === "mix" || channel === 0 ? channel : 1
-}
-
-async function* bytesOf(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void> {
-  yield* pieces
 }
 
 function wrong(message: string): Refused {

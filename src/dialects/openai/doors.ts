@@ -53,16 +53,12 @@ async function answer(call: HttpCall, task: Task): Promise<Response> {
   const { model, language, prompt } = wishes
   if (!isServed(model, call.defaults)) throw noSuchModel()
   const options = { language, prompt, words: wishes.words, translate: task === "translate" }
-  const parts = await begun(call.recordings.transcribe(bytesOf(wishes.file), options, call.signal))
+  const parts = await begun(call.recordings.transcribe(wishes.file, options, call.signal))
   // What the parts throw once we gave up is any kind of abort; the reason is the signal's.
   const { signal } = call
   return wishes.stream
     ? streamOf(parts, (thrown) => refusalOf(signal.aborted ? signal.reason : thrown))
     : bodyOf(joinParts(await Array.fromAsync(parts)), task, wishes)
-}
-
-async function* bytesOf(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void> {
-  yield* pieces
 }
 
 /** The same, once its first part is there: until then a failure still has an HTTP status. */

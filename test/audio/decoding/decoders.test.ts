@@ -157,6 +157,19 @@ describe("a reader of pieces", () => {
   })
 })
 
+describe("long recordings", () => {
+  test("leave a process to short ones for as long as they are read", async () => {
+    const { decoder } = open({ processes: 2 })
+    const work = { long: true }
+    const readers = [1, 2].map(() => decoder.decodeRecording(secondsOfTone(60), decodeOptions({ work }))[Symbol.asyncIterator]())
+    const begun = readers.map((reader) => reader.next())
+    await begun[0]
+    expect((await decodeAll(decoder, secondsOfTone(2))).length).toBe(32_000)
+    await readers[0]?.return?.()
+    expect((await begun[1])?.done).toBe(false)
+  })
+})
+
 describe("giving up", () => {
   test("before the start, or while the sender says nothing, ends with `aborted`", async () => {
     const { decoder } = open()

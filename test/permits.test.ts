@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { getEventListeners } from "node:events"
-import { EngineError } from "../../src/engines/engine.ts"
-import { createPermits } from "../../src/speech/permits.ts"
+import { EngineError } from "../src/engines/engine.ts"
+import { createPermits } from "../src/permits.ts"
 
 const never = new AbortController().signal
 
@@ -38,6 +38,18 @@ describe("permits", () => {
     const permits = createPermits({ atOnce: 1, waitingMax: 0 })
     await permits.take(never)
     await expect(permits.take(never)).rejects.toMatchObject({ code: "overloaded", message: "all are busy, and none may wait" })
+  })
+
+  test("tell how much work a new piece of a client's would come behind: all of its own, one of each other client", async () => {
+    const permits = createPermits({ atOnce: 2, waitingMax: 9 })
+    const ask = (client?: string) => permits.take(never, { long: false, client })
+    expect(permits.ahead("a")).toBe(0)
+    const first = await ask("a")
+    await ask()
+    for (const client of ["a", "a", "b", "b", "c"]) void ask(client)
+    expect([permits.ahead("a"), permits.ahead("b"), permits.ahead("c"), permits.ahead("d")]).toEqual([5, 4, 3, 3])
+    first()
+    expect(permits.ahead("d")).toBe(3)
   })
 
   test("are never all out to long work, and short work passes long work that waits", async () => {

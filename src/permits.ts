@@ -3,7 +3,7 @@
  * speech. Clients take turns, and so do the sessions of one client; otherwise first come, first served. Neither long work nor, while
  * there are others, one client ever takes more than half of the permits, so that the rest find their way past it.
  */
-import { EngineError } from "../engines/engine.ts"
+import { EngineError } from "./engines/engine-error.ts"
 
 export interface Work {
   /** May take so long that others should not have to wait for its end. With a single permit it makes no difference. */
@@ -22,6 +22,8 @@ export interface Permits {
   take(signal: AbortSignal, work?: Work): Promise<() => void>
   /** Whether this client has more waiting, and there are others whom it would keep waiting too. */
   crowds(client: string | undefined): boolean
+  /** How much work under way a new piece of this client's would come behind: all of its own, and one of each other client. */
+  ahead(client: string): number
   /** How many wait now. */
   readonly waiting: number
   /** How many are out now. */
@@ -135,6 +137,16 @@ export function createPermits({ atOnce, waitingMax, onWaiting = () => {} }: Perm
       if (client === undefined || !turns.hasOthers(client)) return false
       for (const { work } of queue.values()) if (work.client === client) return true
       return false
+    },
+    ahead(client) {
+      const others = new Set(takenByClient.keys())
+      let own = takenByClient.get(client) ?? 0
+      for (const { work } of queue.values()) {
+        if (work.client === client) own++
+        else if (work.client !== undefined) others.add(work.client)
+      }
+      others.delete(client)
+      return own + others.size
     },
     get waiting() {
       return queue.size
