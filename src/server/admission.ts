@@ -24,6 +24,8 @@ export interface AdmissionOptions {
   readonly perAddressMax?: number | undefined
   /** How many may speak at once; asked each time. Undefined: as many as there are sockets. */
   readonly speakersMax?: (() => number | undefined) | undefined
+  /** As Permits.ahead, of the owner of a place. Default: nobody works. */
+  readonly ahead?: ((owner: string) => number) | undefined
   readonly clock: Clock
 }
 
@@ -66,7 +68,10 @@ export const COMING_MS = 1_000
  * once, a machine that follows them all answers a quarter within a second.
  */
 const COMING_SHARE = 4
-const COMING_MIN = 12
+const COMING_MIN = 9
+
+/** Nor may any come behind so many times that: those who are here never pause, and keep the engines busy. */
+const BEHIND_TIMES = 2
 
 /** After which a refused client may try again. */
 const RETRY_AFTER_SECONDS = COMING_MS / 1000
@@ -79,7 +84,8 @@ export function ownerOf({ key, address }: Client): string {
   return key === undefined ? `address ${address}` : `key ${key}`
 }
 
-export function createAdmission({ sessionsMax, perKeyMax, perAddressMax, speakersMax, clock }: AdmissionOptions): Admission {
+export function createAdmission(options: AdmissionOptions): Admission {
+  const { sessionsMax, perKeyMax, perAddressMax, speakersMax, ahead = () => 0, clock } = options
   /** When each came, and until when it counts as speaking. */
   const places = new Map<Place, { readonly cameAtMs: number; speakingUntilMs: number }>()
   /** Sockets and requests of each client that has any. */
@@ -107,11 +113,13 @@ export function createAdmission({ sessionsMax, perKeyMax, perAddressMax, speaker
     return coming
   }
 
-  function whyTooSudden(share: (max: number) => number): Refusal | undefined {
+  function whyTooSudden(client: Client): Refusal | undefined {
     const most = speakersMax?.()
     if (most === undefined) return undefined
     const coming = Math.max(COMING_MIN, Math.ceil(most / COMING_SHARE))
-    return countComing() < share(coming) ? undefined : full(`${coming} newcomers a second are what this machine can answer`)
+    if (countComing() >= shareOf(client)(coming)) return full(`${coming} newcomers a second are what this machine can answer`)
+    const before = ahead(ownerOf(client))
+    return before < coming * BEHIND_TIMES ? undefined : full(`${before} utterances are to be heard before`)
   }
 
   function whyTooMany(share: (max: number) => number): Refusal | undefined {
@@ -141,7 +149,7 @@ export function createAdmission({ sessionsMax, perKeyMax, perAddressMax, speaker
     whyNoSocket(client) {
       return whyTooGreedy(client) ?? whyTooMany(shareOf(client))
     },
-    whyTooSudden: (client) => whyTooSudden(shareOf(client)),
+    whyTooSudden,
     whyNoRequest: whyTooGreedy,
     enter(client) {
       admissions.inc({ key: client.key ?? "none" })

@@ -50,6 +50,7 @@ export interface ServerOptions {
   readonly maxSessions: number
   /** As AdmissionOptions. */
   readonly speakersMax?: () => number | undefined
+  readonly ahead?: (owner: string) => number
   readonly perKeyMax?: number
   readonly perAddressMax?: number
   /** As clientAddress. Default: 0. */

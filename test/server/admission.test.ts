@@ -72,10 +72,10 @@ describe("sockets", () => {
   test("for whole utterances come a few at a time, however many may speak, and the last places of a second are kept for newcomers; live ones come at once", async () => {
     const clock = handClock()
     const { server, tap } = serve({ clock, proxyHops: 1, speakersMax: () => 32 })
-    const crowd = await open(server.url, 13, from("10.0.0.1"))
-    expect(crowd.statuses).toEqual([...Array(11).fill(101), 503, 503])
-    const { body, headers } = crowd.clients[11] ?? {}
-    expect([body, headers?.get("retry-after")]).toEqual(["full: 12 newcomers a second are what this machine can answer\n", "1"])
+    const crowd = await open(server.url, 10, from("10.0.0.1"))
+    expect(crowd.statuses).toEqual([...Array(8).fill(101), 503, 503])
+    const { body, headers } = crowd.clients[8] ?? {}
+    expect([body, headers?.get("retry-after")]).toEqual(["full: 9 newcomers a second are what this machine can answer\n", "1"])
     expect((await open(server.url, 2, from("10.0.0.2"))).statuses).toEqual([101, 503])
     // Others may still be sent here: it is over in a moment.
     expect((await fetch(new URL("/readyz", server.url))).status).toBe(200)
@@ -83,8 +83,19 @@ describe("sockets", () => {
     await tap.seen("disconnected")
     expect((await open(server.url, 1, from("10.0.0.3"))).statuses).toEqual([101])
     await clock.advance(COMING_MS)
-    expect((await open(server.url, 12, from("10.0.0.1"))).statuses).toEqual([...Array(11).fill(101), 503])
+    expect((await open(server.url, 9, from("10.0.0.1"))).statuses).toEqual([...Array(8).fill(101), 503])
     expect((await open(server.url, 2, from("10.0.0.2"), "mode=events")).statuses).toEqual([101, 101])
+  })
+
+  test("for whole utterances do not come behind more than can be answered in two seconds; live ones do", async () => {
+    const before = new Map([["address 10.0.0.1", 17]])
+    const { server } = serve({ clock: handClock(), proxyHops: 1, speakersMax: () => 32, ahead: (owner) => before.get(owner) ?? 0 })
+    expect((await open(server.url, 1, from("10.0.0.1"))).statuses).toEqual([101])
+    before.set("address 10.0.0.1", 18)
+    const { statuses, clients } = await open(server.url, 1, from("10.0.0.1"))
+    expect([statuses, clients[0]?.body]).toEqual([[503], "full: 18 utterances are to be heard before\n"])
+    expect((await open(server.url, 1, from("10.0.0.1"), "mode=events")).statuses).toEqual([101])
+    expect((await open(server.url, 1, from("10.0.0.2"))).statuses).toEqual([101])
   })
 
   test("that never say a word keep speakers out for a second only", async () => {
