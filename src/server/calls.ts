@@ -15,6 +15,9 @@ import type { Uploads } from "./uploads.ts"
 /** A request that takes longer is given up: hours of sound on a small machine take less. */
 export const CALL_MS_MAX = 60 * 60_000
 
+/** Whoever takes nothing of its answer for so long does not read it, and holds what others wait for. */
+const UNREAD_MS_MAX = 60_000
+
 export interface CallsOptions {
   readonly defaults: Defaults
   readonly uploads: Uploads
@@ -78,7 +81,7 @@ export function createCalls({ defaults, uploads, recordingsFor, admission, clock
       end(response.status)
       return response
     }
-    return untilSent(response, (whole) => {
+    return untilSent(response, clock, (whole) => {
       // Nobody reads any more: what is still being worked out is for nothing.
       if (!whole) over.abort(new EngineError("aborted", "the client left"))
       end(response.status)
@@ -115,22 +118,33 @@ function isStream({ headers, body }: Response): boolean {
   return body !== null && headers.get("content-type")?.startsWith("text/event-stream") === true
 }
 
-/** The same answer; `onEnd` is told once when all of it was taken, or when it broke off. */
-function untilSent(response: Response, onEnd: (whole: boolean) => void): Response {
+/** The same answer; `onEnd` is told when all of it was taken, or when it broke off or was read no more. */
+function untilSent(response: Response, clock: Clock, onEnd: (whole: boolean) => void): Response {
   const reader = response.body?.getReader()
+  let callOff = () => {}
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
+      callOff()
       try {
         const { done, value } = (await reader?.read()) ?? { done: true, value: undefined }
-        if (!done) return controller.enqueue(value)
-        controller.close()
-        onEnd(true)
+        if (done) {
+          controller.close()
+          onEnd(true)
+          return
+        }
+        controller.enqueue(value)
+        callOff = clock.after(UNREAD_MS_MAX, () => {
+          controller.error(new EngineError("aborted", "the client does not read"))
+          onEnd(false)
+          reader?.cancel().catch(() => {})
+        })
       } catch (thrown) {
         controller.error(thrown)
         onEnd(false)
       }
     },
     async cancel(reason) {
+      callOff()
       onEnd(false)
       await reader?.cancel(reason)
     },

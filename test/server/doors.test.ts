@@ -226,6 +226,31 @@ describe("a request's door", () => {
     expect(await registry.metrics()).toContain('xrx_stt_requests_open{door="test"} 0')
   })
 
+  test("a stream of events is given up when its client has not read for a minute", async () => {
+    const clock = handClock()
+    let sentAtMs = 0
+    const handle = () => {
+      const pull = async (controller: ReadableStreamDefaultController) => {
+        controller.enqueue(new Uint8Array(1024 * 1024))
+        sentAtMs = performance.now()
+        await Bun.sleep(1)
+      }
+      return new Response(new ReadableStream({ pull }), { headers: { "content-type": "text/event-stream" } })
+    }
+    const { server, tap } = serve({ clock, httpDoors: [httpDoor({ handle })] })
+    const deaf = createConnection({ host: server.url.hostname, port: Number(server.url.port) })
+    deaf.pause()
+    deaf.write("POST /test HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+    // It takes what lies between the two of them, and then nothing.
+    while (sentAtMs === 0 || performance.now() - sentAtMs < 300) await Bun.sleep(20)
+    await clock.advance(59_999)
+    expect(await registry.metrics()).toContain('xrx_stt_requests_open{door="test"} 1')
+    await clock.advance(1)
+    expect(await tap.seen("request")).toMatchObject({ door: "test", status: 200 })
+    expect(await registry.metrics()).toContain('xrx_stt_requests_open{door="test"} 0')
+    deaf.destroy()
+  })
+
   test("a page may ask and read only if its origin is allowed", async () => {
     const { server } = serve({ httpDoors: [httpDoor({ methods: ["GET", "POST"] })], allowedOrigins: ["https://good.example"] })
     const from = (origin: string, init: RequestInit = {}) => ask(server.url, "/test", { ...init, headers: { ...init.headers, origin } })
