@@ -1,10 +1,11 @@
 /**
  * What strangers cost those who are served: `bun test/bench/strangers.ts` starts the program and prints, as JSON, what became of a crowd
- * that comes at once (of clients with one utterance each, and of people who talk), and how long a good client waits alone and beside
+ * that comes at once (of clients with one utterance each, of requests, and of people who talk), and how long a good client waits alone and beside
  * clients that are idle, deaf, slow or greedy. They run in a process of their own, but on the same machine.
  */
 import { join } from "node:path"
 import { bytesFromSamples } from "../../src/audio/pcm.ts"
+import { wavFromSamples } from "../../src/audio/wav.ts"
 import { builtInClips, type Clip, distinctSamples } from "../../src/commands/bench/clips.ts"
 import { quantile } from "../../src/commands/bench/figures.ts"
 import { scriptOf } from "../../src/commands/bench/script.ts"
@@ -52,8 +53,25 @@ function visitor(url: string, nth: number, clip: Clip): Promise<Outcome> {
   })
 }
 
-async function crowdOfVisitors(url: string, clip: Clip) {
-  const outcomes = await Promise.all(Array.from({ length: CROWD }, (_, nth) => visitor(url, nth, clip)))
+/** The same as one request, as the SDKs of OpenAI send it, without their second tries. */
+async function asker(url: string, nth: number, clip: Clip): Promise<Outcome> {
+  const form = new FormData()
+  form.append("model", "whisper-1")
+  form.append("file", new Blob([wavFromSamples(distinctSamples(clip, nth)).slice()]), "said.wav")
+  const sinceMs = performance.now()
+  const headers = { "x-forwarded-for": `10.5.${nth >> 8}.${nth & 255}` }
+  const end = (kind: Outcome["kind"]) => ({ kind, ms: performance.now() - sinceMs })
+  try {
+    const signal = AbortSignal.timeout(HANG_MS)
+    const { ok, status } = await fetch(new URL("/v1/audio/transcriptions", url), { method: "POST", body: form, headers, signal })
+    return end(ok ? "words" : status === 429 ? "refused" : "failed")
+  } catch {
+    return end("hung")
+  }
+}
+
+async function crowdOf(person: (url: string, nth: number, clip: Clip) => Promise<Outcome>, url: string, clip: Clip) {
+  const outcomes = await Promise.all(Array.from({ length: CROWD }, (_, nth) => person(url, nth, clip)))
   const of = (kind: Outcome["kind"]) => outcomes.filter((outcome) => outcome.kind === kind).map(({ ms }) => ms)
   const { words, refused, hung, failed } = { words: of("words"), refused: of("refused"), hung: of("hung"), failed: of("failed") }
   const seconds = clip.samples.length / 16_000
@@ -199,7 +217,8 @@ async function main() {
     process.stderr.write(`${name} ${JSON.stringify(report[name])}\n`)
     await Bun.sleep(6000)
   }
-  for (const clip of clips.slice(0, 2)) await step(`visitors ${clip.name}`, () => crowdOfVisitors(url, clip))
+  for (const clip of clips.slice(0, 2)) await step(`visitors ${clip.name}`, () => crowdOf(visitor, url, clip))
+  for (const clip of clips.slice(0, 2)) await step(`askers ${clip.name}`, () => crowdOf(asker, url, clip))
   await step("talkers", () => crowdOfTalkers(url))
   await step("alone", async () => converse(await arrival(url), GOOD_SECONDS))
   for (const kinds of ["idle", "deaf", "loris", "flood", "idle,deaf,loris,flood"])
