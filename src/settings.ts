@@ -160,7 +160,7 @@ const schemas = {
   STT_MAX_SESSIONS: wholeNumber(1, 1_000_000).default(1000).register(about, {
     expects: "a whole number from 1 to 1000000",
     meaning:
-      "Sockets open at once; further ones are refused with 503. The last eighth, of 4 at least the last one, is kept for clients who have none open",
+      "Sockets open at once, and as many requests; further ones are refused with 503. The last eighth, of 4 at least the last one, is kept for clients who have none open",
   }),
   STT_MAX_SPEAKERS: wholeNumber(0, 1_000_000).optional().register(about, {
     expects: "a whole number from 0 to 1000000",

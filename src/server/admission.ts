@@ -17,6 +17,7 @@ export interface Client {
 }
 
 export interface AdmissionOptions {
+  /** Sockets open at once, and as many requests in work. */
   readonly sessionsMax: number
   /** Sockets and requests in work together, of all clients with keys of one name. Default: no limit. */
   readonly perKeyMax?: number | undefined
@@ -90,6 +91,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
   const places = new Map<Place, { readonly cameAtMs: number; speakingUntilMs: number }>()
   /** Sockets and requests of each client that has any. */
   const held = new Map<string, { sockets: number; requests: number }>()
+  let requests = 0
 
   function count(owner: string, kind: "sockets" | "requests", change: 1 | -1) {
     const now = held.get(owner) ?? { sockets: 0, requests: 0 }
@@ -130,8 +132,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
   }
 
   /** Of so many places, how many this one may fill. */
-  function shareOf(client: Client): (max: number) => number {
-    const isNew = (held.get(ownerOf(client))?.sockets ?? 0) === 0
+  function shareOf(client: Client, kind: "sockets" | "requests" = "sockets"): (max: number) => number {
+    const isNew = (held.get(ownerOf(client))?.[kind] ?? 0) === 0
     return (max) => (isNew || max < KEEPING_MIN ? max : max - Math.max(1, Math.floor(max / KEPT_SHARE)))
   }
 
@@ -150,7 +152,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
       return whyTooGreedy(client) ?? whyTooMany(shareOf(client))
     },
     whyTooSudden,
-    whyNoRequest: whyTooGreedy,
+    whyNoRequest(client) {
+      const isFull = requests >= shareOf(client, "requests")(sessionsMax)
+      return whyTooGreedy(client) ?? (isFull ? full(`${requests} requests are in work`) : undefined)
+    },
     enter(client) {
       admissions.inc({ key: client.key ?? "none" })
       const owner = ownerOf(client)
@@ -172,7 +177,11 @@ export function createAdmission(options: AdmissionOptions): Admission {
       admissions.inc({ key: client.key ?? "none" })
       const owner = ownerOf(client)
       count(owner, "requests", 1)
-      return () => count(owner, "requests", -1)
+      requests++
+      return () => {
+        count(owner, "requests", -1)
+        requests--
+      }
     },
     count() {
       speakersNow.set(countSpeakers())

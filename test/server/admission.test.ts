@@ -110,6 +110,31 @@ describe("sockets", () => {
   })
 })
 
+describe("requests", () => {
+  test("are in work no more than sockets may be open, the last place is kept for newcomers, and none is lost when they end", async () => {
+    const held = Promise.withResolvers<void>()
+    let begun = 0
+    const handle = async () => {
+      begun++
+      await held.promise
+      return Response.json({})
+    }
+    const { server } = serve({ maxSessions: 4, proxyHops: 1, httpDoors: [httpDoor({ handle })] })
+    const post = (address: string) => fetch(new URL("/test", server.url), { method: "POST", headers: from(address) })
+    const first = [1, 2, 3].map(() => post("10.0.0.1"))
+    while (begun < 3) await new Promise((resolve) => setImmediate(resolve))
+    const refused = await post("10.0.0.1")
+    expect([refused.status, refused.headers.get("retry-after"), await refused.json()]).toMatchObject([503, "1", { reason: "full" }])
+    const newcomer = post("10.0.0.2")
+    while (begun < 4) await new Promise((resolve) => setImmediate(resolve))
+    expect(await (await post("10.0.0.3")).json()).toMatchObject({ message: "full: 4 requests are in work" })
+    expect((await open(server.url, 1, from("10.0.0.1"))).statuses).toEqual([101])
+    held.resolve()
+    expect((await Promise.all([...first, newcomer])).map(({ status }) => status)).toEqual([200, 200, 200, 200])
+    expect((await post("10.0.0.1")).status).toBe(200)
+  })
+})
+
 describe("one client", () => {
   test("holds no more sockets and requests than its key may, wherever it comes from; others are not touched", async () => {
     const going = Promise.withResolvers<void>()
