@@ -40,10 +40,15 @@ export function isOfPage(path: string): boolean {
 }
 
 let made: Promise<ReadonlyMap<string, PageFile>> | undefined
+/** In memory, once: Bun reads a file anew for each answer, and holds it for whoever does not read. */
+let read: Promise<Uint8Array<ArrayBuffer>> | undefined
 
 /** Undefined where the page has nothing. */
 export async function pageFile(path: string): Promise<Response | undefined> {
-  if (path === SAMPLE_PATH) return new Response(Bun.file(sample), { headers: { ...HEADERS, "content-type": "audio/wav" } })
+  if (path === SAMPLE_PATH) {
+    read ??= Bun.file(sample).bytes()
+    return new Response(await read, { headers: { ...HEADERS, "content-type": "audio/wav" } })
+  }
   made ??= files()
   const file = (await made).get(path)
   return file && new Response(file.text, { headers: { ...HEADERS, "content-type": file.type, vary: "accept" } })

@@ -39,8 +39,8 @@ export interface Admission {
   whyTooSudden(client: Client): Refusal | undefined
   /** Why this client may not have another request worked on. */
   whyNoRequest(client: Client): Refusal | undefined
-  /** Takes a place, whatever the limits say. */
-  enter(client: Client): Place
+  /** Takes a place, whatever the limits say. `sudden`: whole utterances come over it. */
+  enter(client: Client, sudden: boolean): Place
   /** Counts a request; call the function when it is over, once. */
   begin(client: Client): () => void
   /** Brings the metrics of speakers up to date. */
@@ -87,8 +87,7 @@ export function ownerOf({ key, address }: Client): string {
 
 export function createAdmission(options: AdmissionOptions): Admission {
   const { sessionsMax, perKeyMax, perAddressMax, speakersMax, ahead = () => 0, clock } = options
-  /** When each came, and until when it counts as speaking. */
-  const places = new Map<Place, { readonly cameAtMs: number; speakingUntilMs: number }>()
+  const places = new Map<Place, { readonly sudden: boolean; readonly cameAtMs: number; speakingUntilMs: number }>()
   /** Sockets and requests of each client that has any. */
   const held = new Map<string, { sockets: number; requests: number }>()
   let requests = 0
@@ -111,7 +110,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
   function countComing(): number {
     const sinceMs = clock.now() - COMING_MS
     let coming = 0
-    for (const { cameAtMs } of places.values()) if (cameAtMs > sinceMs) coming++
+    for (const { sudden, cameAtMs } of places.values()) if (sudden && cameAtMs > sinceMs) coming++
     return coming
   }
 
@@ -156,11 +155,11 @@ export function createAdmission(options: AdmissionOptions): Admission {
       const isFull = requests >= shareOf(client, "requests")(sessionsMax)
       return whyTooGreedy(client) ?? (isFull ? full(`${requests} requests are in work`) : undefined)
     },
-    enter(client) {
+    enter(client, sudden) {
       admissions.inc({ key: client.key ?? "none" })
       const owner = ownerOf(client)
       const cameAtMs = clock.now()
-      const state = { cameAtMs, speakingUntilMs: cameAtMs + COMING_MS }
+      const state = { sudden, cameAtMs, speakingUntilMs: cameAtMs + COMING_MS }
       const place: Place = {
         heard() {
           state.speakingUntilMs = clock.now() + SPEAKING_MS

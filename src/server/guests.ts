@@ -26,8 +26,8 @@ export interface GuestOptions {
   readonly log: Log
 }
 
-/** A longer message is sound, or costs as much. */
-const SOUND_LENGTH_MIN = 64
+/** A message so long costs as much as sound. */
+const LONG_LENGTH_MIN = 64
 
 export interface Guest {
   readonly session: Session
@@ -43,14 +43,16 @@ export function welcome({ opening, client, admission, minReplyMs, ...options }: 
   const mode = opening.label
   const dialect = opening.dialect()
   const session = createSession({ ...options, client: ownerOf(client), mode, dialect, minReplyMs: opening.paced ? minReplyMs : 0 })
-  const place = admission.enter(client)
+  const place = admission.enter(client, opening.paced)
   const openedAtMs = clock.now()
   let audioSecondsCounted = 0
 
-  function countAudio() {
-    const { audioSeconds: all } = session.counts
-    audioSeconds.inc({ mode }, all - audioSecondsCounted)
-    audioSecondsCounted = all
+  /** Whether there was any. */
+  function countAudio(): boolean {
+    const more = session.counts.audioSeconds - audioSecondsCounted
+    audioSeconds.inc({ mode }, more)
+    audioSecondsCounted += more
+    return more > 0
   }
 
   sessionsOpen.inc({ mode })
@@ -58,9 +60,8 @@ export function welcome({ opening, client, admission, minReplyMs, ...options }: 
   return {
     session,
     receive(message) {
-      if (message.length >= SOUND_LENGTH_MIN) place.heard()
       session.receive(message)
-      countAudio()
+      if (countAudio() || message.length >= LONG_LENGTH_MIN) place.heard()
     },
     leave(code, reason) {
       place.leave()

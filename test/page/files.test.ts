@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { createConnection } from "node:net"
 import { connectRaw } from "../support/client.ts"
 import { serve } from "../support/server.ts"
 
@@ -53,6 +54,18 @@ describe("the files of the page", () => {
     const response = await fetch(new URL("/page/sample.wav", serve().server.url))
     expect(response.headers.get("content-type")).toBe("audio/wav")
     expect((await response.bytes()).length).toBeGreaterThan(200_000)
+  })
+
+  test("serves it a thousand times to whoever reads none of them, without a copy of it for each", async () => {
+    const { server } = serve()
+    const before = process.memoryUsage().rss
+    const deaf = createConnection({ host: server.url.hostname, port: Number(server.url.port) })
+    deaf.pause()
+    deaf.write("GET /page/sample.wav HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1500))
+    await Bun.sleep(1000)
+    expect((await fetch(new URL("/page/sample.wav", server.url))).status).toBe(200)
+    expect((process.memoryUsage().rss - before) / 1e6).toBeLessThan(150)
+    deaf.destroy()
   })
 
   test("has nothing else, whatever is asked for", async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { registry } from "../../src/metrics.ts"
 import { clientAddress } from "../../src/server/addresses.ts"
 import { COMING_MS, SPEAKING_MS } from "../../src/server/admission.ts"
-import { connect, connectRaw, type RawClient, socketUrl } from "../support/client.ts"
+import { connect, connectRaw, OPCODE, type RawClient, socketUrl } from "../support/client.ts"
 import { handClock } from "../support/clock.ts"
 import { httpDoor } from "../support/doors.ts"
 import { audio } from "../support/scripted-streams.ts"
@@ -98,6 +98,23 @@ describe("sockets", () => {
     expect((await open(server.url, 1, from("10.0.0.2"))).statuses).toEqual([101])
   })
 
+  test("for whole utterances come beside any number of others that say nothing", async () => {
+    const { server } = serve({ clock: handClock(), proxyHops: 1, speakersMax: () => 64 })
+    expect((await open(server.url, 30, from("10.0.0.1"), "mode=events")).statuses).toEqual(Array(30).fill(101))
+    expect((await open(server.url, 1, from("10.0.0.2"))).statuses).toEqual([101])
+  })
+
+  test("that talk count as speaking, however small the messages are in which they do", async () => {
+    const clock = handClock()
+    const { server, tap } = serve({ clock, speakersMax: () => 2 })
+    const [talker] = (await open(server.url, 1)).clients
+    await clock.advance(COMING_MS)
+    talker?.sendFrame(OPCODE.binary, Buffer.alloc(20, 1))
+    await tap.seen("connected")
+    while (!(await (await fetch(new URL("/metrics", server.url))).text()).includes("xrx_stt_speakers 1\n")) await Bun.sleep(5)
+    expect((await open(server.url, 2)).statuses).toEqual([101, 503])
+  })
+
   test("that never say a word keep speakers out for a second only", async () => {
     const clock = handClock()
     const { server } = serve({ clock, speakersMax: () => 2 })
@@ -189,6 +206,15 @@ describe("the address of a client", () => {
     ["2001:db8:0:1:aaaa::7", null, 0, "2001:db8:0:1::/64"],
     ["2001:0DB8:0000:0001::8", null, 0, "2001:db8:0:1::/64"],
     ["::1", null, 0, "0:0:0:0::/64"],
+    ["::ffff:cb00:7110", null, 0, "203.0.113.16"],
+    ["fe80::1%eth0", null, 0, "fe80:0:0:0::/64"],
+    ["10.0.0.1", "203.0.113.9:5000", 1, "203.0.113.9"],
+    ["10.0.0.1", "[2001:db8::1]:443", 1, "2001:db8:0:0::/64"],
+    ["10.0.0.1", '"[2001:db8::1]"', 1, "2001:db8:0:0::/64"],
+    ["10.0.0.1", "64:ff9b::192.0.2.33", 1, "64:ff9b:0:0::/64"],
+    ["10.0.0.1", "dead.beef.0", 1, "10.0.0.1"],
+    ["10.0.0.1", "999.1.1.0", 1, "10.0.0.1"],
+    ["10.0.0.1", "", 1, "10.0.0.1"],
   ])("seen as %s, told as %s, behind %d proxies, is %s", (peer, forwarded, hops, address) => {
     expect(clientAddress(peer, forwarded, hops)).toBe(address)
   })
