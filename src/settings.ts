@@ -188,7 +188,7 @@ const schemas = {
     meaning: "Utterances that may wait for a free engine; further ones fail as overloaded",
     special: "`0`: none waits",
   }),
-  STT_QUEUE_MS: wholeNumber(1, 3_600_000).default(1500).register(about, {
+  STT_QUEUE_MS: wholeNumber(1, 3_600_000).default(1000).register(about, {
     expects: "a whole number from 1 to 3600000",
     unit: "ms",
     meaning: "How long a request with up to 1 MB of sound may wait for a free engine until it is refused with 429; larger ones wait",

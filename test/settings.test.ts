@@ -34,7 +34,7 @@ describe("without any setting", () => {
       STT_PROXY_HOPS: 0,
       STT_STRICT_MODELS: false,
       STT_QUEUE_MAX: 64,
-      STT_QUEUE_MS: 1500,
+      STT_QUEUE_MS: 1000,
       STT_DRAIN_MS: 8000,
       STT_FALLBACK_MS: 4000,
       STT_OFFLINE: false,

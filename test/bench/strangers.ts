@@ -63,10 +63,15 @@ async function asker(url: string, nth: number, clip: Clip): Promise<Outcome> {
   const end = (kind: Outcome["kind"]) => ({ kind, ms: performance.now() - sinceMs })
   try {
     const signal = AbortSignal.timeout(HANG_MS)
-    const { ok, status } = await fetch(new URL("/v1/audio/transcriptions", url), { method: "POST", body: form, headers, signal })
+    const { ok, status } = await fetch(new URL("/v1/audio/transcriptions", url.replace(/^ws/, "http")), {
+      method: "POST",
+      body: form,
+      headers,
+      signal,
+    })
     return end(ok ? "words" : status === 429 ? "refused" : "failed")
-  } catch {
-    return end("hung")
+  } catch (thrown) {
+    return end(thrown instanceof DOMException && thrown.name === "TimeoutError" ? "hung" : "failed")
   }
 }
 
