@@ -40,13 +40,7 @@ async function runProgram(): Promise<number> {
       process.exit(1)
     })
   }
-  const stop = new AbortController()
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.on(signal, () => {
-      if (stop.signal.aborted) process.exit(1)
-      stop.abort()
-    })
-  }
+  const stop = catchSignals()
   const thisProgram = isCompiled ? [process.execPath] : [process.execPath, import.meta.path]
   return runCommandLine({
     argv: process.argv.slice(2),
@@ -54,17 +48,39 @@ async function runProgram(): Promise<number> {
     engineCommand: [...thisProgram, "__engine"],
     vadCommand: [...thisProgram, "__vad"],
     decodeCommand: [...thisProgram, "__decode"],
-    stop: stop.signal,
-    onHangUp(listener) {
-      process.on("SIGHUP", listener)
-      return () => void process.off("SIGHUP", listener)
-    },
+    ...stop,
     terminal: process.stderr.isTTY === true,
     screen: screenOf(process.stdout),
     input: { terminal: process.stdin.isTTY === true, bytes: () => Bun.stdin.stream() },
     write: (text) => void process.stdout.write(`${text}\n`),
     writeError,
   })
+}
+
+/** Asked again, the process ends at once. A terminal that closes asks for the end too, unless somebody listens for that. */
+function catchSignals() {
+  const stop = new AbortController()
+  const hangUps = new Set<() => void>()
+  let askedAtMs = 0
+  // The same wish may come twice: Ctrl-C reaches all processes of a terminal, and `bun run` hands on what it got.
+  const againMs = 1_000
+  const ask = () => {
+    if (!stop.signal.aborted) askedAtMs = performance.now()
+    else if (performance.now() - askedAtMs > againMs) process.exit(1)
+    stop.abort()
+  }
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, ask)
+  process.on("SIGHUP", () => {
+    if (hangUps.size === 0) ask()
+    for (const listener of hangUps) listener()
+  })
+  return {
+    stop: stop.signal,
+    onHangUp(listener: () => void) {
+      hangUps.add(listener)
+      return () => void hangUps.delete(listener)
+    },
+  }
 }
 
 /** Null in a pipe, in a file, and where the cursor does not move. */

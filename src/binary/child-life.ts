@@ -14,8 +14,7 @@ const LOOK_MS = 1_000
 export function liveAsChild(talk: "channel" | "pipes" = "channel"): void {
   if (talk === "channel" ? !process.send : process.stdin.isTTY) throw new Error("this process is started by xrx-stt itself")
   // Ctrl-C and systemd signal the whole group; the server decides when its children may go, so that a drain loses no word.
-  process.on("SIGINT", () => {})
-  process.on("SIGTERM", () => {})
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {})
   process.on("disconnect", () => process.exit(0))
   for (const event of ["uncaughtException", "unhandledRejection"] as const) {
     process.on(event, (error: unknown) => {

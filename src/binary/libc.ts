@@ -18,6 +18,8 @@ export interface Libc {
   trim(keepBytes: number): void
   /** Has the kernel kill this process when the one that started it ends, however that happens. Linux only; else does nothing. */
   killWithParent(): void
+  /** To a Unix socket, by its path or, behind an `@`, its abstract name. False if it takes none. Linux only. */
+  sendDatagram(path: string, text: string): boolean
   /** Takes the lock of an open file, which ends with this process at the latest. */
   lock(fd: number): "taken" | "busy" | "unsupported"
 }
@@ -27,6 +29,11 @@ const LOCK_EX = 2
 const LOCK_NB = 4
 const PR_SET_PDEATHSIG = 1
 const SIGKILL = 9
+const AF_UNIX = 1
+const SOCK_DGRAM = 2
+const SOCK_NONBLOCK = 0o4000
+const SOCK_CLOEXEC = 0o2000000
+const MSG_NOSIGNAL = 0x4000
 const LINUX = process.platform === "linux"
 const EWOULDBLOCK = LINUX ? 11 : 35
 const ERRNO = LINUX ? "__errno_location" : "__error"
@@ -41,7 +48,7 @@ export function openLibc(): Libc | undefined {
 }
 
 function bindLibc(): Libc {
-  const { i32, ptr, u32, u64, cstring } = FFIType
+  const { i32, i64, ptr, u32, u64, cstring } = FFIType
   const { symbols } = dlopen(LINUX ? "libc.so.6" : "libSystem.B.dylib", {
     setenv: { args: [ptr, ptr, i32], returns: i32 },
     dlopen: { args: [ptr, i32], returns: ptr },
@@ -71,11 +78,32 @@ function bindLibc(): Libc {
       const { symbols: linux } = dlopen("libc.so.6", { prctl: { args: [i32, u64, u64, u64, u64], returns: i32 } })
       linux.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
     },
+    sendDatagram(path, text) {
+      if (!LINUX) return false
+      const { symbols: linux } = dlopen("libc.so.6", {
+        socket: { args: [i32, i32, i32], returns: i32 },
+        sendto: { args: [i32, ptr, u64, i32, ptr, u32], returns: i64 },
+        close: { args: [i32], returns: i32 },
+      })
+      const fd = linux.socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+      if (fd < 0) return false
+      const bytes = Buffer.from(text)
+      const address = socketAddress(path)
+      const sent = Number(linux.sendto(fd, bytes, bytes.length, MSG_NOSIGNAL, address, address.length))
+      linux.close(fd)
+      return sent === bytes.length
+    },
     lock(fd) {
       if (symbols.flock(fd, LOCK_EX | LOCK_NB) === 0) return "taken"
       return read.i32((symbols[ERRNO] as unknown as () => Pointer)()) === EWOULDBLOCK ? "busy" : "unsupported"
     },
   }
+}
+
+/** As `struct sockaddr_un`: the family, and the path or, of an abstract name, a zero byte and the name. */
+function socketAddress(path: string): Buffer {
+  const family = Buffer.from(new Uint16Array([AF_UNIX]).buffer)
+  return Buffer.concat([family, path.startsWith("@") ? Buffer.from(`\0${path.slice(1)}`) : cString(path)])
 }
 
 const cString = (text: string) => Buffer.from(`${text}\0`)

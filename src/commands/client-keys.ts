@@ -18,12 +18,12 @@ export interface ClientKeys {
 
 /** Rejects with a line for the operator if the file cannot be read now; later the keys before it stay, and the log says why. */
 export async function openClientKeys(
-  program: Pick<Program, "settings" | "log" | "onHangUp">,
+  program: Pick<Program, "settings" | "log" | "onHangUp" | "terminal">,
   clock: Clock = realClock,
 ): Promise<ClientKeys> {
-  const { settings, log, onHangUp } = program
+  const { settings, log, onHangUp, terminal } = program
   const { STT_API_KEYS: fixed, STT_API_KEYS_FILE: file } = settings
-  if (file === undefined) return { current: () => fixed, close() {} }
+  if (file === undefined) return { current: () => fixed, close: terminal ? () => {} : onHangUp(nothingToRead) }
   const path = file
   let text = await readText(path)
   let keys = readKeys(text)
@@ -35,6 +35,11 @@ export async function openClientKeys(
     const parsed = parseApiKeys(list)
     if (!parsed.ok) throw new Error(`STT_API_KEYS_FILE: ${parsed.fault}`)
     return [...(fixed ?? []), ...parsed.keys]
+  }
+
+  /** A supervisor asks to read again; from a terminal it would mean that the terminal is gone. */
+  function nothingToRead() {
+    log.info("nothing to read again", { reason: "STT_API_KEYS_FILE is not set" })
   }
 
   async function look() {

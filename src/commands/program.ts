@@ -35,7 +35,7 @@ export interface Program {
   readonly decodeCommand: readonly string[]
   /** Aborts when the process is asked to end. */
   readonly stop: AbortSignal
-  /** Calls back at each SIGHUP, which then no longer ends the process; the returned function calls it off. */
+  /** Calls back at each SIGHUP, which otherwise is as SIGTERM; the returned function calls it off. */
   readonly onHangUp: (listener: () => void) => () => void
   readonly log: Log
   /** True if a person reads stderr. */

@@ -19,6 +19,7 @@ import { enginesThatFit, readMachine } from "./machine.ts"
 import { EXIT, type Program, stopped } from "./program.ts"
 import { showDownload } from "./progress.ts"
 import { reasonOf, systemCode } from "./reason.ts"
+import { openServiceManager, withoutServiceManager } from "./service-manager.ts"
 
 /** Files decoded at once: each is decoded a hundred times faster than it is heard, so that two keep any engine busy. */
 const DECODE_PROCESSES = 2
@@ -27,7 +28,8 @@ const DECODE_PROCESSES = 2
  * Serves until `program.stop` aborts and the drain ended, or until it is certain that no word could ever be answered. Clients
  * are let in at once, while the model still loads or is downloaded.
  */
-export async function serve(program: Program): Promise<number> {
+export async function serve(started: Program): Promise<number> {
+  const program = { ...started, env: withoutServiceManager(started.env) }
   const { settings, log, stop } = program
   const tls = await readCertificate(settings).catch(reasonOf)
   if (typeof tls === "string") {
@@ -48,9 +50,10 @@ export async function serve(program: Program): Promise<number> {
   const recordings = whole && { ...whole, decoder, waitingMax: settings.STT_QUEUE_MAX, waitingMs: settings.STT_QUEUE_MS }
   const canary = whole && (await canaryOf(program, whole))
   const capacity = capacityOf(program, whole, canary)
+  const systemd = openServiceManager(started)
   try {
     await prepareAudio()
-    const ended = Promise.race([neverReady(engine, canary, program, download.end), stopped(stop)])
+    const ended = Promise.race([neverReady(engine, download.end), stopped(stop)])
     // Until then the server that has the port answers everybody.
     const early = settings.STT_REUSE_PORT && (await Promise.race([ended, canary?.understood ?? engine.ready().catch(() => {})]))
     if (early) return endedEarly(early)
@@ -61,11 +64,14 @@ export async function serve(program: Program): Promise<number> {
       return EXIT.failed
     }
     announce(program, { url: server.url, engine, engines: settings.STT_PROVIDER === "whisper" ? engines : undefined })
+    systemd.loading()
+    void (canary?.understood ?? engine.ready()).then(tellReady, () => {})
     const cause = await ended
     if (cause !== "stopped") {
       await server.stop()
       return endedEarly(cause)
     }
+    systemd.draining(settings.STT_DRAIN_MS)
     log.info("draining", { deadlineMs: settings.STT_DRAIN_MS })
     await server.drain(settings.STT_DRAIN_MS)
     return EXIT.drained
@@ -76,7 +82,14 @@ export async function serve(program: Program): Promise<number> {
     await engine.close()
     await decoder.close()
     await vad.close()
+    systemd.close()
     log.info("stopped")
+  }
+
+  function tellReady() {
+    if (stop.aborted) return
+    systemd.ready()
+    log.info("ready", { engine: engine.name, model: engine.model })
   }
 
   function endedEarly(cause: "stopped" | { reason: string }): number {
@@ -125,19 +138,13 @@ function listen(options: ServerOptions): RunningServer | string {
   }
 }
 
-/** Settles only if the engine will never answer. Until then it tells when it does. */
-function neverReady(engine: Engine, canary: Canary | null, { log }: Program, settled: () => void): Promise<{ reason: string }> {
+/** Settles only if the engine will never answer; `settled` is told of either. */
+function neverReady(engine: Engine, settled: () => void): Promise<{ reason: string }> {
   return new Promise((resolve) => {
-    engine.ready().then(
-      () => {
-        settled()
-        void (canary?.understood ?? Promise.resolve()).then(() => log.info("ready", { engine: engine.name, model: engine.model }))
-      },
-      (error: unknown) => {
-        settled()
-        resolve({ reason: reasonOf(error) })
-      },
-    )
+    engine.ready().then(settled, (error: unknown) => {
+      settled()
+      resolve({ reason: reasonOf(error) })
+    })
   })
 }
 

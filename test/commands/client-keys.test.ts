@@ -25,7 +25,7 @@ async function openKeys(env: Record<string, string> = { STT_API_KEYS_FILE: file 
     listeners.add(listener)
     return () => void listeners.delete(listener)
   }
-  const keys = await openClientKeys({ settings: settingsOf(env), log: tap.log, onHangUp }, clock)
+  const keys = await openClientKeys({ settings: settingsOf(env), log: tap.log, terminal: false, onHangUp }, clock)
   const hangUp = () => {
     for (const listener of listeners) listener()
   }

@@ -4,23 +4,12 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { connect } from "../support/client.ts"
 import { clip, words } from "../support/clips.ts"
+import { childrenOf } from "../support/processes.ts"
 import { startProgram } from "../support/program.ts"
 
 const local = { HOST: "127.0.0.1", PORT: "0" }
 
 const MESSAGES_EACH = 100
-
-/** The processes whose parent is `pid`. */
-function childrenOf(pid: number): string[] {
-  return readdirSync("/proc").filter((name) => {
-    if (!/^\d+$/.test(name)) return false
-    try {
-      return readFileSync(`/proc/${name}/stat`, "utf8").split(") ")[1]?.split(" ")[1] === String(pid)
-    } catch {
-      return false
-    }
-  })
-}
 
 /** What this program was told to be. */
 const roleOf = (pid: string) => readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").at(-2)
@@ -106,6 +95,8 @@ describe("the server as a process", () => {
     await asked.promise
     program.signal("SIGTERM")
     await program.seen("draining")
+    // Sooner it would be the same wish, come twice.
+    await Bun.sleep(1_100)
     program.signal("SIGTERM")
     expect(await program.exited).toBe(1)
   }, 120_000)
