@@ -4,11 +4,14 @@
  */
 import { createDecoder } from "../audio/decoding/decoders.ts"
 import { prepareAudio } from "../audio/input.ts"
+import { version } from "../binary/version.ts"
+import { realClock } from "../clock.ts"
 import type { Engine } from "../engines/engine.ts"
 import { openDetector, openProvider, speechOf, type Whole } from "../engines/index.ts"
+import type { Tracing } from "../otlp.ts"
 import { type Canary, startCanary } from "../server/canary.ts"
 import { type RunningServer, type ServerOptions, startServer } from "../server/server.ts"
-import type { Settings } from "../settings.ts"
+import { collectorOf, type Settings } from "../settings.ts"
 import { announce } from "./announce.ts"
 import { builtInClips } from "./bench/clips.ts"
 import { measureCapacity } from "./capacity.ts"
@@ -40,6 +43,7 @@ export async function serve(program: Program): Promise<number> {
     return EXIT.badSettings
   }
   const engines = settings.STT_ENGINES ?? enginesThatFit(readMachine())
+  const tracing = await tracingOf(program)
   const download = showDownload(program)
   const vad = openDetector(program)
   const provider = await openProvider({ ...program, engines, vad, onDownload: download.onProgress })
@@ -54,7 +58,8 @@ export async function serve(program: Program): Promise<number> {
     // Until then the server that has the port answers everybody.
     const early = settings.STT_REUSE_PORT && (await Promise.race([ended, canary?.understood ?? engine.ready().catch(() => {})]))
     if (early) return endedEarly(early)
-    const given = { ...(tls && { tls }), ...(recordings && { recordings }), ...(canary && { canary }), ...capacity.limits }
+    const traced = tracing && { tracer: tracing.tracer }
+    const given = { ...(tls && { tls }), ...(recordings && { recordings }), ...(canary && { canary }), ...traced, ...capacity.limits }
     const server = listen({ ...serverOptions(settings), ...given, keys: keys.current, engine, log })
     if (typeof server === "string") {
       log.error("cannot start", { reason: server })
@@ -66,8 +71,11 @@ export async function serve(program: Program): Promise<number> {
       await server.stop()
       return endedEarly(cause)
     }
-    log.info("draining", { deadlineMs: settings.STT_DRAIN_MS })
-    await server.drain(settings.STT_DRAIN_MS)
+    const deadlineMs = settings.STT_DRAIN_MS
+    log.info("draining", { deadlineMs })
+    const overAtMs = realClock.now() + deadlineMs
+    await server.drain(deadlineMs - (tracing ? flushMs(deadlineMs) : 0))
+    await tracing?.close(overAtMs - realClock.now())
     return EXIT.drained
   } finally {
     keys.close()
@@ -84,6 +92,33 @@ export async function serve(program: Program): Promise<number> {
     log.error("the engine can never be ready", cause)
     return EXIT.failed
   }
+}
+
+/** What is left of a drain for the last traces: a collector that is there takes less. */
+const FLUSH_MS = 500
+
+const flushMs = (drainMs: number) => Math.min(FLUSH_MS, drainMs / 10)
+
+/** Null where nobody asked for traces: then nothing of it is loaded. */
+async function tracingOf({ settings, log }: Program): Promise<Tracing | null> {
+  const url = collectorOf(settings)
+  if (url === null) return null
+  const { openTracing } = await import("../otlp.ts")
+  const named = settings.OTEL_SERVICE_NAME && { "service.name": settings.OTEL_SERVICE_NAME }
+  const ours = { "service.name": "xrx-stt", "service.version": version, "service.instance.id": crypto.randomUUID() }
+  return openTracing({
+    url,
+    headers: settings.OTEL_EXPORTER_OTLP_HEADERS ?? {},
+    resource: { ...ours, ...settings.OTEL_RESOURCE_ATTRIBUTES, ...named },
+    sampler: settings.OTEL_TRACES_SAMPLER,
+    ratio: settings.OTEL_TRACES_SAMPLER_ARG,
+    waitingMax: settings.OTEL_BSP_MAX_QUEUE_SIZE,
+    gatherMs: settings.OTEL_BSP_SCHEDULE_DELAY,
+    timeoutMs: settings.OTEL_EXPORTER_OTLP_TIMEOUT,
+    version,
+    clock: realClock,
+    log,
+  })
 }
 
 /** None where each question costs money. */

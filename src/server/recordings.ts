@@ -13,6 +13,7 @@ import { audioSeconds, queueWaitSeconds, recordingsWaiting, utterances } from ".
 import { quietestPlace } from "../speech/pauses.ts"
 import { createPermits, type Permits, type Work } from "../speech/permits.ts"
 import { shiftedBy } from "../speech/transcript.ts"
+import { asPart, failureOf, noSpan, type Span } from "../tracing.ts"
 
 /** What whole recordings need beside the engine of the sockets. */
 export interface RecordingEngine {
@@ -28,6 +29,14 @@ export interface RecordingEngine {
 export interface RecordingLimits {
   readonly bytesMax: number
   readonly secondsMax: number
+}
+
+/** Who asks, and where it is told what becomes of it. */
+interface Asker {
+  /** Of the metrics. */
+  readonly label: string
+  readonly client: string | undefined
+  readonly trace: Span
 }
 
 /** Ten hours: a symposium, and what a phone call that nobody hung up comes to. */
@@ -55,19 +64,18 @@ export function createRecordings(
   engine: RecordingEngine,
   limits: RecordingLimits,
   clock: Clock,
-): (label: string, client?: string) => Recordings {
+): (label: string, client?: string, trace?: Span) => Recordings {
   const { transcriber, permits, decoder, waitingMax } = engine
   const admissions = createPermits({ atOnce: transcriber.concurrency, waitingMax, onWaiting: (count) => recordingsWaiting.set(count) })
 
   async function* transcribe(
-    label: string,
-    client: string | undefined,
+    { label, client, trace }: Asker,
     source: AsyncIterable<Uint8Array> | Uint8Array,
     options: RecordingOptions,
     outer: AbortSignal,
   ): AsyncGenerator<RecordingPart, void> {
     if (options.translate && !transcriber.translates) throw noTranslation(transcriber)
-    const leave = await admissions.take(outer, { long: false, client })
+    const leave = await asPart(trace, "queue", {}, () => admissions.take(outer, { long: false, client }))
     const over = new AbortController()
     const signal = AbortSignal.any([outer, over.signal])
     const inWork: Promise<RecordingPart>[] = []
@@ -76,10 +84,13 @@ export function createRecordings(
         ? readRaw(source, options.raw, limits, clock)
         : decoder.decodeRecording(source, decodeOptions(options, signal))
       let startSample = 0
-      for await (const stretch of stretchesOf(samples)) {
+      let utterance = 0
+      for await (const stretch of stretchesOf(asReading(trace, samples))) {
         signal.throwIfAborted()
         audioSeconds.inc({ mode: label }, stretch.length / SAMPLE_RATE_HZ)
-        const part = hear(stretch, { startSample, client }, options, signal)
+        const fields = { engine: transcriber.name, utterance: utterance++, audioSeconds: stretch.length / SAMPLE_RATE_HZ }
+        const place = { startSample, client }
+        const part = asPart(trace, "utterance", fields, (trace) => hear(stretch, { ...place, trace }, options, signal))
         // Whoever awaits it, may do so after others failed.
         part.catch(() => {})
         inWork.push(part)
@@ -99,19 +110,22 @@ export function createRecordings(
 
   async function hear(
     samples: Int16Array,
-    { startSample, client }: { readonly startSample: number; readonly client: string | undefined },
+    { startSample, client, trace }: { readonly startSample: number; readonly client: string | undefined; readonly trace: Span | undefined },
     options: RecordingOptions,
     signal: AbortSignal,
   ): Promise<RecordingPart> {
     const { language, prompt, words, translate } = options
     const endMs = msFromSamples(startSample + samples.length)
     if (samples.length === 0) return { segments: [], text: "", language: null, endMs }
-    const giveBack = await permit({ long: samples.length > LONG_SAMPLES, client }, startSample > 0, signal)
+    const work = { long: samples.length > LONG_SAMPLES, client }
+    const giveBack = await asPart(trace, "queue", {}, () => permit(work, startSample > 0, signal))
     try {
       const crowd = permits.crowds(client) ? client : undefined
-      const transcript = await transcriber.transcribe({ samples, language, prompt, words, translate, crowd }, signal)
+      const transcript = await transcriber.transcribe({ samples, language, prompt, words, translate, crowd, trace }, signal)
       const { text } = transcript
-      utterances.inc({ engine: transcriber.name, outcome: text === "" ? "silence" : "text" })
+      const outcome = text === "" ? "silence" : "text"
+      utterances.inc({ engine: transcriber.name, outcome })
+      trace?.add({ outcome, language: transcript.language })
       const startMs = msFromSamples(startSample)
       const segments = transcript.segments.map((segment) => shiftedBy(segment, startMs))
       return { segments, text, language: text === "" ? null : transcript.language, endMs }
@@ -138,8 +152,8 @@ export function createRecordings(
     }
   }
 
-  return (label, client) => ({
-    transcribe: (source, options, signal) => endedBy(signal, transcribe(label, client, source, options, signal)),
+  return (label, client, trace = noSpan) => ({
+    transcribe: (source, options, signal) => endedBy(signal, transcribe({ label, client, trace }, source, options, signal)),
   })
 }
 
@@ -163,6 +177,21 @@ function endedBy<Part>(signal: AbortSignal, parts: AsyncGenerator<Part, void>): 
     [Symbol.asyncIterator]: () => told,
   }
   return told
+}
+
+/** The same samples; how long it took to have them, with the waits for whoever hears them, is a part of the trace. */
+async function* asReading(trace: Span, samples: AsyncIterable<Int16Array>): AsyncGenerator<Int16Array, void> {
+  const reading = trace.part("read recording")
+  try {
+    yield* samples
+    reading.end()
+  } catch (thrown) {
+    reading.end(failureOf(thrown))
+    throw thrown
+  } finally {
+    // Unless it has an end.
+    reading.end({ code: "aborted" })
+  }
 }
 
 function noTranslation({ name, model }: Transcriber): Refused {
