@@ -6,7 +6,9 @@
  */
 import { type Attributes, ROOT_CONTEXT, SpanKind, type Span as Spanned, SpanStatusCode, TraceFlags, trace } from "@opentelemetry/api"
 import { ExportResultCode, parseTraceParent } from "@opentelemetry/core"
-import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto"
+import { OTLPExporterBase } from "@opentelemetry/otlp-exporter-base"
+import { createOtlpHttpExportDelegate, httpAgentFactoryFromOptions } from "@opentelemetry/otlp-exporter-base/node-http"
+import { ProtobufTraceSerializer, TraceExporterMetricsHelper } from "@opentelemetry/otlp-transformer"
 import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources"
 import {
   AlwaysOffSampler,
@@ -35,7 +37,10 @@ export type SamplerName =
 export interface TracingOptions {
   /** Where spans are posted to. */
   readonly url: string
+  /** PEM text of those who may have signed its certificate; undefined: the usual ones. */
+  readonly authority?: string | undefined
   readonly headers: Readonly<Record<string, string>>
+  readonly compression: "none" | "gzip"
   /** What is said of this server, by its names in OpenTelemetry. */
   readonly resource: Readonly<Record<string, string>>
   readonly sampler: SamplerName
@@ -60,12 +65,11 @@ export interface Tracing {
 
 /** Sends nothing before there is something to send. */
 export function openTracing(options: TracingOptions): Tracing {
-  const { url, headers, resource, sampler, ratio, timeoutMs, version, clock, log } = options
-  const exporter = new OTLPTraceExporter({ url, headers: { ...headers }, timeoutMillis: timeoutMs })
+  const { url, resource, sampler, ratio, version, clock, log } = options
   const provider = new TracerProvider({
     resource: defaultResource().merge(resourceFromAttributes(resource)),
     sampler: samplerOf(sampler, ratio),
-    spanProcessors: [createQueue(exporter, options)],
+    spanProcessors: [createQueue(createExporter(options), options)],
   })
   const tracer = provider.getTracer("xrx-stt", version)
   log.info("traces are sent", { collector: new URL(url).host, sampler })
@@ -116,6 +120,31 @@ export function openTracing(options: TracingOptions): Tracing {
       cancel()
     },
   }
+}
+
+/** Messages to the collector at once: more than one only at the end. */
+const POSTS_AT_ONCE = 30
+
+/** Not the library's `OTLPTraceExporter`, which is these same parts, but reads the environment by itself. */
+function createExporter({ url, authority, headers, compression, timeoutMs, version }: TracingOptions): SpanExporter {
+  const sent = { ...headers, "content-type": "application/x-protobuf" }
+  const post = {
+    url,
+    headers: async () => ({ ...sent }),
+    compression,
+    timeoutMillis: timeoutMs,
+    concurrencyLimit: POSTS_AT_ONCE,
+    agentFactory: httpAgentFactoryFromOptions({ keepAlive: true, ...(authority !== undefined && { ca: authority }) }),
+    userAgent: `xrx-stt/${version}`,
+  }
+  const delegate = createOtlpHttpExportDelegate(
+    post,
+    ProtobufTraceSerializer,
+    "otlp_http_span_exporter",
+    TraceExporterMetricsHelper,
+    undefined,
+  )
+  return new OTLPExporterBase(delegate)
 }
 
 /** A collector that is away is told of once in so long. */

@@ -286,6 +286,15 @@ const schemas = {
     meaning: "What is sent along to the collector, such as its key: `name=value`, separated by commas",
     secret: true,
   }),
+  OTEL_EXPORTER_OTLP_CERTIFICATE: text.optional().register(about, {
+    expects: "a file",
+    meaning: "PEM file with the certificates that a collector behind `https` may be signed by",
+    defaultText: "the usual ones",
+  }),
+  OTEL_EXPORTER_OTLP_COMPRESSION: z
+    .enum(["none", "gzip"])
+    .default("none")
+    .register(about, { expects: "none or gzip", meaning: "Whether what is sent to the collector is compressed: `none` or `gzip`" }),
   OTEL_EXPORTER_OTLP_PROTOCOL: z.literal("http/protobuf").default("http/protobuf").register(about, {
     expects: "http/protobuf (grpc is not there; collectors usually take HTTP on port 4318)",
     meaning: "How traces are sent; there is no other way",

@@ -3,7 +3,8 @@ import { spansDropped, spansWaiting } from "../src/metrics.ts"
 import { COMPLAINT_EVERY_MS, openTracing, type Tracing, type TracingOptions } from "../src/otlp.ts"
 import { handClock } from "./support/clock.ts"
 import { tapLog } from "./support/log.ts"
-import { type Collector, type Posted, startCollector } from "./support/otlp-collector.ts"
+import { type Collector, startCollector } from "./support/otlp-collector.ts"
+import { localhostTls } from "./support/tls.ts"
 import { TRACING } from "./support/told.ts"
 
 const NOT_SENT = "traces not sent"
@@ -15,8 +16,8 @@ afterEach(async () => {
   for (const close of opened.splice(0)) await close()
 })
 
-function collect(answer?: (posted: Posted, index: number) => Response | Promise<Response>): Collector {
-  const collector = startCollector(answer)
+function collect(...args: Parameters<typeof startCollector>): Collector {
+  const collector = startCollector(...args)
   opened.push(collector.stop)
   return collector
 }
@@ -231,6 +232,27 @@ describe("a collector", () => {
     expect(await waiting()).toBe(10)
     expect(await droppedBy("queue_full")).toBe(before + 90)
     expect(await tap.seen(NOT_SENT)).toMatchObject({ spans: 1, reason: "too many wait" })
+  })
+})
+
+describe("the way to the collector", () => {
+  test("may be compressed", async () => {
+    const collector = collect()
+    const { tracer } = open(collector, { compression: "gzip" })
+    tracer.request("asked", null, {}).end()
+    await collector.seen(({ name }) => name === "asked")
+    expect(collector.posted[0]?.headers.get("content-encoding")).toBe("gzip")
+  })
+
+  test("may be encrypted with a certificate that is known, and with no other", async () => {
+    const collector = collect(undefined, localhostTls)
+    const known = open(collector, { authority: localhostTls.cert })
+    known.tracer.request("known", null, {}).end()
+    await collector.seen(({ name }) => name === "known")
+    const unknown = open(collector)
+    unknown.tracer.request("unknown", null, {}).end()
+    await unknown.tap.seen(NOT_SENT)
+    expect(collector.spans.map(({ name }) => name)).toEqual(["known"])
   })
 })
 

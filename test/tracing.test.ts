@@ -45,7 +45,8 @@ describe("a server with a collector, Groq, and Whisper behind it", () => {
       GROQ_BASE_URL: groq.url,
       STT_API_KEYS: "alice:client-key-4712",
       OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.url}/base/`,
-      OTEL_EXPORTER_OTLP_HEADERS: "x-api-key=collector-key-4713,x-more=a%20b",
+      // As a file of `docker --env-file` may have it.
+      OTEL_EXPORTER_OTLP_HEADERS: '"x-api-key=collector-key-4713,x-more=a%20b" # ours',
       OTEL_SERVICE_NAME: "ears",
       OTEL_RESOURCE_ATTRIBUTES: "deployment.environment.name=test,service.name=other",
       OTEL_BSP_SCHEDULE_DELAY: "50",
@@ -304,6 +305,16 @@ describe("a server whose collector", () => {
     expect(collector.posted).toEqual([])
     await collector.stop()
   })
+})
+
+test("a server whose collector's certificate cannot be read does not start, and says why", async () => {
+  const program = startProgram([], {
+    ...local,
+    OTEL_EXPORTER_OTLP_ENDPOINT: "https://127.0.0.1:1",
+    OTEL_EXPORTER_OTLP_CERTIFICATE: "/nowhere/ca.pem",
+  })
+  expect(await program.exited).toBe(78)
+  expect(program.errors).toContain("OTEL_EXPORTER_OTLP_CERTIFICATE: ")
 })
 
 test.each([

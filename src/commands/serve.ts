@@ -4,14 +4,12 @@
  */
 import { createDecoder } from "../audio/decoding/decoders.ts"
 import { prepareAudio } from "../audio/input.ts"
-import { version } from "../binary/version.ts"
 import { realClock } from "../clock.ts"
 import type { Engine } from "../engines/engine.ts"
 import { openDetector, openProvider, speechOf, type Whole } from "../engines/index.ts"
-import type { Tracing } from "../otlp.ts"
 import { type Canary, startCanary } from "../server/canary.ts"
 import { type RunningServer, type ServerOptions, startServer } from "../server/server.ts"
-import { collectorOf, type Settings } from "../settings.ts"
+import type { Settings } from "../settings.ts"
 import { announce } from "./announce.ts"
 import { builtInClips } from "./bench/clips.ts"
 import { measureCapacity } from "./capacity.ts"
@@ -22,6 +20,7 @@ import { enginesThatFit, readMachine } from "./machine.ts"
 import { EXIT, type Program, stopped } from "./program.ts"
 import { showDownload } from "./progress.ts"
 import { reasonOf, systemCode } from "./reason.ts"
+import { openTraces } from "./traces.ts"
 
 /** Files decoded at once: each is decoded a hundred times faster than it is heard, so that two keep any engine busy. */
 const DECODE_PROCESSES = 2
@@ -42,8 +41,12 @@ export async function serve(program: Program): Promise<number> {
     log.error("cannot start", { reason: keys })
     return EXIT.badSettings
   }
+  const tracing = await openTraces(program).catch(reasonOf)
+  if (typeof tracing === "string") {
+    log.error("cannot start", { reason: tracing })
+    return EXIT.badSettings
+  }
   const engines = settings.STT_ENGINES ?? enginesThatFit(readMachine())
-  const tracing = await tracingOf(program)
   const download = showDownload(program)
   const vad = openDetector(program)
   const provider = await openProvider({ ...program, engines, vad, onDownload: download.onProgress })
@@ -98,28 +101,6 @@ export async function serve(program: Program): Promise<number> {
 const FLUSH_MS = 500
 
 const flushMs = (drainMs: number) => Math.min(FLUSH_MS, drainMs / 10)
-
-/** Null where nobody asked for traces: then nothing of it is loaded. */
-async function tracingOf({ settings, log }: Program): Promise<Tracing | null> {
-  const url = collectorOf(settings)
-  if (url === null) return null
-  const { openTracing } = await import("../otlp.ts")
-  const named = settings.OTEL_SERVICE_NAME && { "service.name": settings.OTEL_SERVICE_NAME }
-  const ours = { "service.name": "xrx-stt", "service.version": version, "service.instance.id": crypto.randomUUID() }
-  return openTracing({
-    url,
-    headers: settings.OTEL_EXPORTER_OTLP_HEADERS ?? {},
-    resource: { ...ours, ...settings.OTEL_RESOURCE_ATTRIBUTES, ...named },
-    sampler: settings.OTEL_TRACES_SAMPLER,
-    ratio: settings.OTEL_TRACES_SAMPLER_ARG,
-    waitingMax: settings.OTEL_BSP_MAX_QUEUE_SIZE,
-    gatherMs: settings.OTEL_BSP_SCHEDULE_DELAY,
-    timeoutMs: settings.OTEL_EXPORTER_OTLP_TIMEOUT,
-    version,
-    clock: realClock,
-    log,
-  })
-}
 
 /** None where each question costs money. */
 async function canaryOf({ settings, log }: Program, whole: Whole): Promise<Canary | null> {

@@ -42,7 +42,10 @@ export interface Collector {
 }
 
 /** What it does not answer with 200 it did not take. */
-export function startCollector(answer: (posted: Posted, index: number) => Response | Promise<Response> = taken): Collector {
+export function startCollector(
+  answer: (posted: Posted, index: number) => Response | Promise<Response> = taken,
+  tls?: { readonly cert: string; readonly key: string },
+): Collector {
   const spans: SpanOnTheWire[] = []
   const posted: Posted[] = []
   const waiters = new Set<() => void>()
@@ -61,9 +64,11 @@ export function startCollector(answer: (posted: Posted, index: number) => Respon
   const server = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
+    ...(tls && { tls }),
     idleTimeout: 0,
     async fetch(request) {
-      const body = await request.bytes()
+      const bytes = await request.bytes()
+      const body = request.headers.get("content-encoding") === "gzip" ? Bun.gunzipSync(new Uint8Array(bytes)) : bytes
       const one = { path: new URL(request.url).pathname, headers: request.headers, body }
       posted.push(one)
       wakeAll()
@@ -75,7 +80,7 @@ export function startCollector(answer: (posted: Posted, index: number) => Respon
   })
   const host = `127.0.0.1:${server.port}`
   return {
-    url: `http://${host}`,
+    url: `${tls ? "https" : "http"}://${host}`,
     host,
     spans,
     posted,

@@ -7,6 +7,7 @@ import { type SpanOnTheWire, startCollector } from "./otlp-collector.ts"
 
 export const TRACING: Omit<TracingOptions, "url" | "clock" | "log"> = {
   headers: {},
+  compression: "none",
   resource: { "service.name": "tested" },
   sampler: "parentbased_always_on",
   ratio: 1,
