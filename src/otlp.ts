@@ -86,7 +86,9 @@ export function openTracing(options: TracingOptions): Tracing {
       note: (event) => void (span.isRecording() && span.addEvent(event)),
       end(failure) {
         if (!span.isRecording()) return
-        if (failure) {
+        if (failure?.code === ABORTED) {
+          span.setAttributes(attributesOf({ outcome: ABORTED }))
+        } else if (failure) {
           span.setAttributes(attributesOf({ code: failure.code, providerCode: failure.providerCode }))
           span.setStatus({ code: SpanStatusCode.ERROR })
         }
@@ -121,6 +123,9 @@ export function openTracing(options: TracingOptions): Tracing {
     },
   }
 }
+
+/** Nobody waited for it any more, which is no error: words begun in a pause are given up when the speaker goes on. */
+const ABORTED = "aborted"
 
 /** Messages to the collector at once: more than one only at the end. */
 const POSTS_AT_ONCE = 30

@@ -6,7 +6,7 @@
  */
 import type { LogFields } from "./log.ts"
 
-/** What something failed of: an EngineError, and whatever else has a code. */
+/** What something failed of: an EngineError, and whatever else has a code. `aborted`: nobody waits for it any more, so it is none. */
 export interface Failure {
   readonly code: string
   /** The provider's own name for it. */

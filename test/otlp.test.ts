@@ -89,6 +89,15 @@ describe("a span", () => {
     expect(collector.spans).toMatchObject([{ fields: {}, events: [], failed: false }])
   })
 
+  test("that was given up is no failure", async () => {
+    const collector = collect()
+    const { tracer } = open(collector)
+    tracer.request("given up", null, {}).end({ code: "aborted" })
+    const [span] = await collector.seen(() => true)
+    expect(span).toMatchObject({ failed: false, fields: { "xrx_stt.outcome": "aborted" } })
+    expect(span?.fields["error.type"]).toBeUndefined()
+  })
+
   test("belongs to the trace of the sender, and so does what follows", async () => {
     const collector = collect()
     const { tracer } = open(collector)

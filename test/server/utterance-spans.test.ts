@@ -73,8 +73,8 @@ describe("the span of an utterance", () => {
     })
     expect(spans.map(({ fields, failed }) => [fields["xrx_stt.outcome"], failed])).toEqual([
       ["cleared", false],
-      ["aborted", true],
-      ["aborted", true],
+      ["aborted", false],
+      ["aborted", false],
     ])
   })
 })
