@@ -5,10 +5,12 @@ import { join } from "node:path"
 import { version } from "../package.json"
 import { connect, socketUrl } from "./support/client.ts"
 import { clip, clipFile, words } from "./support/clips.ts"
+import { httpDoor } from "./support/doors.ts"
 import { type Asked, hearing, refusal, startGroqUpstream } from "./support/groq-upstream.ts"
 import { type Collector, type SpanOnTheWire, startCollector } from "./support/otlp-collector.ts"
 import { type RunningProgram, startProgram } from "./support/program.ts"
-import { treeOf } from "./support/told.ts"
+import { serve } from "./support/server.ts"
+import { told, treeOf } from "./support/told.ts"
 
 const CLIP = "ps_goforward"
 const TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
@@ -140,6 +142,17 @@ describe("a server with a collector, Groq, and Whisper behind it", () => {
       "http.response.status_code": 200,
     })
     expect(request?.resource).toMatchObject({ "service.name": "ears", "deployment.environment.name": "test", "service.version": version })
+  })
+
+  test("tells of an upload that is no sound as far as it came", async () => {
+    const form = new FormData()
+    form.append("file", new File(["Zaphod ".repeat(1000)], "Zaphod.wav"))
+    form.append("model", "whisper-1")
+    const headers = { authorization: "Bearer client-key-4712", traceparent: traceparent.replace(SENDER_ID, "e7ad6b7169203331") }
+    const response = await fetch(new URL("/v1/audio/transcriptions", url), { method: "POST", body: form, headers })
+    expect(response.status).toBe(400)
+    const [request] = await collector.seen(({ parentId }) => parentId === "e7ad6b7169203331")
+    expect(treeOf(request, collector.spans)).toEqual(["POST /v1/audio/transcriptions", ["queue"], ["read recording: bad_audio"]])
   })
 
   test("tells of an answer that is a stream until its end", async () => {
@@ -305,6 +318,19 @@ describe("a server whose collector", () => {
     expect(collector.posted).toEqual([])
     await collector.stop()
   })
+})
+
+test("a request that the server could not answer is a failure, with its status", async () => {
+  const broken = httpDoor({
+    handle() {
+      throw new Error("Zaphod")
+    },
+  })
+  const spans = await told(async (tracer) => {
+    const { server } = serve({ tracer, httpDoors: [broken] })
+    expect((await fetch(new URL("/test", server.url), { method: "POST" })).status).toBe(500)
+  })
+  expect(spans).toMatchObject([{ name: "POST /test", failed: true, fields: { "error.type": "500", "http.response.status_code": 500 } }])
 })
 
 test("a server whose collector's certificate cannot be read does not start, and says why", async () => {
