@@ -247,3 +247,14 @@ export const decodesEnded = new Counter({
   labelNames: ["outcome"],
   registers,
 })
+export const spansWaiting = new Gauge({
+  name: "xrx_stt_spans_waiting",
+  help: "Spans that wait to be sent to the collector (OTEL_BSP_MAX_QUEUE_SIZE at most)",
+  registers,
+})
+export const spansDropped = new Counter({
+  name: "xrx_stt_spans_dropped_total",
+  help: "Spans that no collector got, by cause: queue_full, or export (it did not take them)",
+  labelNames: ["cause"],
+  registers,
+})

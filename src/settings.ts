@@ -35,6 +35,30 @@ const origins = text
   .refine((items) => items.every((item) => URL.canParse(item) && new URL(item).origin === item.toLowerCase()))
   .transform((items) => items.map((item) => item.toLowerCase()))
 
+/** `name=value`, separated by commas; percent signs as in addresses. */
+const pairs = text.transform((list, context) => {
+  const pairs: Record<string, string> = {}
+  for (const item of list.split(",").filter((item) => item.trim() !== "")) {
+    const [, name, value] = /^\s*([^\s=]+)\s*=(.*)$/.exec(item) ?? []
+    const known = value === undefined ? undefined : unescaped(value.trim())
+    if (name !== undefined && known !== undefined) pairs[name] = known
+    else context.addIssue({ code: "custom", message: "not a pair" })
+  }
+  return pairs
+})
+/** What HTTP can carry. */
+const headers = pairs.refine((all) =>
+  Object.entries(all).every(([name, value]) => /^[\w!#$%&'*+.^`|~-]+$/.test(name) && /^[\x20-\x7e]*$/.test(value)),
+)
+
+function unescaped(value: string): string | undefined {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    return undefined
+  }
+}
+
 /** As parseApiKeys; its fault is the message, since it quotes nothing. */
 const apiKeys = text.transform((list, context) => {
   const parsed = parseApiKeys(list)
@@ -50,6 +74,15 @@ const providers = text
   .transform((list) => list.split(",").map((item) => item.trim()))
   .pipe(z.array(provider).min(1))
   .transform((items) => [...new Set(items)])
+
+const SAMPLERS = [
+  "always_on",
+  "always_off",
+  "traceidratio",
+  "parentbased_always_on",
+  "parentbased_always_off",
+  "parentbased_traceidratio",
+] as const
 
 /** Long enough for a sentence in work, shorter than the 10 s after which `docker stop` kills. */
 const DEFAULT_DRAIN_MS = 8000
@@ -218,10 +251,11 @@ const schemas = {
     meaning: "Where downloaded models and unpacked files live",
     defaultText: "`$XDG_CACHE_HOME/xrx-stt`, `~/.cache/xrx-stt`, or the temp folder",
   }),
-  STT_OFFLINE: z
-    .stringbool()
-    .default(false)
-    .register(about, { expects: "1 or 0", meaning: "No outgoing connection at all: no downloads, no cloud provider", defaultText: "`0`" }),
+  STT_OFFLINE: z.stringbool().default(false).register(about, {
+    expects: "1 or 0",
+    meaning: "No outgoing connection at all: no downloads, no cloud provider, no traces but to this machine",
+    defaultText: "`0`",
+  }),
   HF_ENDPOINT: httpUrl.optional().register(about, {
     expects: "an http or https address",
     meaning: "Another address for Hugging Face, as of a mirror",
@@ -240,6 +274,79 @@ const schemas = {
       meaning: "Another address for Deepgram's API, without `/v1`",
       secret: true,
     }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl.optional().register(about, {
+    expects: "an http or https address",
+    meaning: "OpenTelemetry collector that gets traces, at `/v1/traces` below this address, such as http://localhost:4318",
+    defaultText: "no traces",
+    secret: true,
+  }),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: httpUrl.optional().register(about, {
+    expects: "an http or https address",
+    meaning: "The same, as the whole address; counts before it",
+    defaultText: "no traces",
+    secret: true,
+  }),
+  OTEL_EXPORTER_OTLP_HEADERS: headers.optional().register(about, {
+    expects: "headers such as api-key=4f9c…, separated by commas",
+    meaning: "What is sent along to the collector, such as its key: `name=value`, separated by commas",
+    secret: true,
+  }),
+  OTEL_EXPORTER_OTLP_CERTIFICATE: text.optional().register(about, {
+    expects: "a file",
+    meaning: "PEM file with the certificates that a collector behind `https` may be signed by",
+    defaultText: "the usual ones",
+  }),
+  OTEL_EXPORTER_OTLP_COMPRESSION: z
+    .enum(["none", "gzip"])
+    .default("none")
+    .register(about, { expects: "none or gzip", meaning: "Whether what is sent to the collector is compressed: `none` or `gzip`" }),
+  OTEL_EXPORTER_OTLP_PROTOCOL: z.literal("http/protobuf").default("http/protobuf").register(about, {
+    expects: "http/protobuf (grpc is not there; collectors usually take HTTP on port 4318)",
+    meaning: "How traces are sent; there is no other way",
+  }),
+  OTEL_EXPORTER_OTLP_TIMEOUT: wholeNumber(1, 600_000).default(10_000).register(about, {
+    expects: "a whole number from 1 to 600000",
+    unit: "ms",
+    meaning: "How long it may take to send some spans, with all tries",
+  }),
+  OTEL_TRACES_EXPORTER: z
+    .enum(["otlp", "none"])
+    .default("otlp")
+    .register(about, { expects: "otlp or none", meaning: "Whether there are traces, given a collector", special: "`none`: no traces" }),
+  OTEL_SDK_DISABLED: text
+    .regex(/^(true|false)$/i)
+    .default("false")
+    .transform((value) => value.toLowerCase() === "true")
+    .register(about, { expects: "true or false", meaning: "Whether there are no traces, whatever else is set" }),
+  OTEL_SERVICE_NAME: text.optional().register(about, {
+    expects: "a name",
+    meaning: "What this server is called in traces",
+    defaultText: "`xrx-stt`",
+  }),
+  OTEL_RESOURCE_ATTRIBUTES: pairs.optional().register(about, {
+    expects: "attributes such as deployment.environment.name=test, separated by commas",
+    meaning: "What else traces tell of this server: `name=value`, separated by commas",
+  }),
+  OTEL_TRACES_SAMPLER: z
+    .enum(SAMPLERS)
+    .default("parentbased_always_on")
+    .register(about, {
+      expects: SAMPLERS.join(", "),
+      meaning: `Which traces are sent: ${SAMPLERS.join(", ")}. Those of \`parentbased\` leave it to a client who sends \`traceparent\``,
+    }),
+  OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(1).register(about, {
+    expects: "a number from 0 to 1",
+    meaning: "The share of traces that is sent, by samplers with `traceidratio`",
+  }),
+  OTEL_BSP_MAX_QUEUE_SIZE: wholeNumber(1, 1_000_000).default(2048).register(about, {
+    expects: "a whole number from 1 to 1000000",
+    meaning: "Spans that may wait for the collector; further ones are dropped",
+  }),
+  OTEL_BSP_SCHEDULE_DELAY: wholeNumber(1, 3_600_000).default(5000).register(about, {
+    expects: "a whole number from 1 to 3600000",
+    unit: "ms",
+    meaning: "How long spans are gathered before they are sent together",
+  }),
   LOG_LEVEL: z
     .enum(LOG_LEVELS)
     .default("info")
@@ -264,12 +371,15 @@ const names = Object.keys(schemas) as Name[]
 /** Second names, each with the name it stands for. */
 const ALIASES: Readonly<Record<string, Name>> = { LOG_SPEECH_THRESHOLD: "NO_SPEECH_THRESHOLD" }
 
+/** The first one that is set counts. */
+const COLLECTORS = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"] as const
+
 /** Settings of the other xRx services, which share one env file with us, and one that nobody ever read. */
 const NOT_OURS = ["STT_HOST", "STT_PORT", "STT_PATH", "STT_WAIT_MS", "STT_SAMPLE_RATE"]
 
 /** Settings from an environment: all of them, or every fault at once, one line each, none with a secret's value. */
 export function parseSettings(environment: Environment): SettingsResult {
-  const values = cleaned(environment)
+  const values = withoutIdle(cleaned(environment))
   const faults: string[] = []
   const warnings = [...aliasWarnings(values), ...unknownWarnings(values)]
   const parsed: Record<string, unknown> = {}
@@ -298,6 +408,20 @@ function cleaned(source: Environment): Record<string, string> {
   return values
 }
 
+/** OpenTelemetry's settings are often those of a whole cluster: where there are no traces, they say nothing to us. */
+function withoutIdle(values: Record<string, string>): Record<string, string> {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER } = values
+  const hasCollector = OTEL_EXPORTER_OTLP_ENDPOINT !== undefined || OTEL_EXPORTER_OTLP_TRACES_ENDPOINT !== undefined
+  if (hasCollector && OTEL_SDK_DISABLED?.toLowerCase() !== "true" && OTEL_TRACES_EXPORTER !== "none") return values
+  return Object.fromEntries(Object.entries(values).filter(([name]) => !name.startsWith("OTEL_")))
+}
+
+/** Where traces are sent to. Null: there are none. */
+export function collectorOf(settings: Pick<Settings, (typeof COLLECTORS)[number]>): string | null {
+  const { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: whole, OTEL_EXPORTER_OTLP_ENDPOINT: root } = settings
+  return whole ?? (root === undefined ? null : `${root.replace(/\/$/, "")}/v1/traces`)
+}
+
 /** The name under which a setting was given, if by another than its own. */
 function aliasInUse(values: Record<string, string>, name: Name): string {
   return Object.keys(ALIASES).find((alias) => ALIASES[alias] === name && values[alias] !== undefined) ?? name
@@ -318,6 +442,9 @@ function contradictions(set: Partial<Parsed>, values: Record<string, string>): s
     if (values[needed] === undefined) faults.push(`${needed}: required by ${by}=${name}`)
     if (set.STT_OFFLINE) faults.push(`STT_OFFLINE: allows no outgoing connection, and ${by}=${name} is one`)
   }
+  const collector = COLLECTORS.find((name) => set[name] !== undefined)
+  if (set.STT_OFFLINE && collector && !isThisMachine(set[collector] ?? ""))
+    faults.push(`STT_OFFLINE: allows no outgoing connection, and ${collector} is one; a collector on localhost would do`)
   if ((set.TLS_CERT === undefined) !== (set.TLS_KEY === undefined)) {
     faults.push(`${set.TLS_CERT === undefined ? "TLS_CERT" : "TLS_KEY"}: required, because the other half of the pair is set`)
   }
@@ -328,6 +455,10 @@ function contradictions(set: Partial<Parsed>, values: Record<string, string>): s
     faults.push("WYOMING_PORT: its clients cannot show the key that STT_REQUIRE_KEY asks of all; unset one of the two")
   }
   return faults
+}
+
+function isThisMachine(url: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname)
 }
 
 /** Those that are not asked anyhow. */

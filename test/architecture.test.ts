@@ -6,10 +6,12 @@ import { Glob } from "bun"
 const src = join(import.meta.dir, "../src")
 
 /** What each room may import from, beside itself and the leaves. Arrows point inward: the outside knows the inside. */
-const LEAVES = ["api-keys.ts", "clock.ts", "log.ts", "metrics.ts", "permits.ts", "settings.ts"]
+const LEAVES = ["api-keys.ts", "clock.ts", "log.ts", "metrics.ts", "otlp.ts", "permits.ts", "settings.ts", "tracing.ts"]
 const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
   "settings.ts": ["api-keys.ts", "log.ts", "engines/engine.ts"],
   "permits.ts": ["engines/engine-error.ts"],
+  "tracing.ts": ["log.ts"],
+  "otlp.ts": ["clock.ts", "log.ts", "metrics.ts", "tracing.ts"],
   audio: ["engines/engine-error.ts"],
   speech: ["audio", "engines/engine.ts", "engines/engine-error.ts"],
   // Programs of their own: what loads ONNX Runtime, and what decodes the files of strangers.
@@ -24,8 +26,8 @@ const MAY_KNOW: Readonly<Record<string, readonly string[]>> = {
   // The build makes the page, and so does a server that is run from source.
   page: ["docs/files.ts", "speech/captions.ts"],
 }
-/** Only the composition knows the settings, and which engines there are. */
-const ONLY_COMPOSITION = ["settings.ts", "engines/index.ts"]
+/** Only the composition knows the settings, which engines there are, and who listens to traces. */
+const ONLY_COMPOSITION = ["settings.ts", "engines/index.ts", "otlp.ts"]
 const COMPOSITION = ["main.ts", "settings.ts", "commands/", "engines/index.ts"]
 
 /** What main.ts runs in processes of their own, and nobody else may reach. */
@@ -80,6 +82,12 @@ describe("the structure of src", () => {
   test("only the composition knows the settings and the list of engines", () => {
     const wrong = arrows().filter(({ from, to }) => ONLY_COMPOSITION.includes(to) && !COMPOSITION.some((known) => from.startsWith(known)))
     expect(wrong).toEqual([])
+  })
+
+  test("only one file knows OpenTelemetry, and it is loaded where it is asked for alone", () => {
+    const files = [...new Glob("**/*.ts").scanSync(src)]
+    expect(files.filter((file) => readSource(file).includes('"@opentelemetry/'))).toEqual(["otlp.ts"])
+    expect(files.filter((file) => /^import (?!type)[^\n]* from "[./]+otlp\.ts"/m.test(readSource(file)))).toEqual([])
   })
 
   test("only main.ts reads the environment or ends the process; processes of their own end themselves", () => {

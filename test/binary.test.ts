@@ -9,6 +9,8 @@ import { dirname, join, resolve } from "node:path"
 import { CHROMIUM } from "./support/browser.ts"
 import { filesBelow, type Home, makeHome, runIn, type Served, serveIn } from "./support/built-file.ts"
 import { connect, socketUrl } from "./support/client.ts"
+import { startCollector } from "./support/otlp-collector.ts"
+import { treeOf } from "./support/told.ts"
 
 const builtFile = process.env.XRX_STT_BINARY ? resolve(process.env.XRX_STT_BINARY) : undefined
 const ROOT = join(import.meta.dir, "..")
@@ -153,6 +155,23 @@ describe.skipIf(builtFile === undefined)("the built file", () => {
       const { code, stdout, stderr } = await runIn(home, [home.program, "bench", "--rounds", "1", "--clients", "1", "--json"], home.env)
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
       expect(JSON.parse(stdout).ours.figures.latency.map((row: { lengthSeconds: number }) => row.lengthSeconds)).toEqual([3, 7, 15])
+    },
+    START_LIMIT_MS,
+  )
+
+  test(
+    "sends traces to a collector",
+    async () => {
+      const collector = startCollector()
+      const served = await serveIn(home, { ...home.env, STT_ENGINES: "1", OTEL_EXPORTER_OTLP_ENDPOINT: collector.url })
+      const client = await connect(socketUrl(served.url))
+      client.send((await readFile(CLIP)).subarray(WAV_HEADER_BYTES))
+      await client.next()
+      client.close()
+      expect(await served.stop()).toBe(0)
+      const utterance = collector.spans.find(({ name }) => name === "utterance")
+      expect(treeOf(utterance, collector.spans)).toEqual(["utterance", ["queue"], ["transcribe whisper", ["engine queue"], ["decode"]]])
+      await collector.stop()
     },
     START_LIMIT_MS,
   )

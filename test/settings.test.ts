@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { type Environment, parseSettings } from "../src/settings.ts"
+import { collectorOf, type Environment, parseSettings } from "../src/settings.ts"
 
 function accepted(source: Environment) {
   const result = parseSettings(source)
@@ -38,6 +38,15 @@ describe("without any setting", () => {
       STT_DRAIN_MS: 8000,
       STT_FALLBACK_MS: 4000,
       STT_OFFLINE: false,
+      OTEL_EXPORTER_OTLP_COMPRESSION: "none",
+      OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf",
+      OTEL_EXPORTER_OTLP_TIMEOUT: 10_000,
+      OTEL_TRACES_EXPORTER: "otlp",
+      OTEL_SDK_DISABLED: false,
+      OTEL_TRACES_SAMPLER: "parentbased_always_on",
+      OTEL_TRACES_SAMPLER_ARG: 1,
+      OTEL_BSP_MAX_QUEUE_SIZE: 2048,
+      OTEL_BSP_SCHEDULE_DELAY: 5000,
       LOG_LEVEL: "info",
     })
     expect(warnings({})).toEqual([])
@@ -215,10 +224,79 @@ describe("faults", () => {
       DEEPGRAM_BASE_URL: secret,
       GROQ_STT_API_KEY: secret,
       DG_API_KEY: secret,
+      OTEL_EXPORTER_OTLP_ENDPOINT: secret,
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: secret,
+      OTEL_EXPORTER_OTLP_HEADERS: secret,
       PORT: "x",
     }
     expect(faults(source).join("\n")).not.toContain(secret)
-    expect(faults(source)).toHaveLength(6)
+    expect(faults(source)).toHaveLength(9)
+  })
+})
+
+describe("traces", () => {
+  const collector = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318" }
+
+  test.each([
+    [{}, null],
+    [collector, "http://collector:4318/v1/traces"],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: "https://c/otlp/" }, "https://c/otlp/v1/traces"],
+    [{ ...collector, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://c:1/here" }, "http://c:1/here"],
+    [{ ...collector, OTEL_SDK_DISABLED: "False" }, "http://collector:4318/v1/traces"],
+    [{ ...collector, OTEL_SDK_DISABLED: "TRUE" }, null],
+    [{ ...collector, OTEL_TRACES_EXPORTER: "none" }, null],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: '"http://collector:4318" # ours' }, "http://collector:4318/v1/traces"],
+  ])("with %j go to %s", (source, url) => {
+    expect(collectorOf(settings(source))).toBe(url)
+  })
+
+  test("may have headers and attributes, as OpenTelemetry writes them", () => {
+    const source = { ...collector, OTEL_EXPORTER_OTLP_HEADERS: " api-key = a%20b=c ,x=,", OTEL_RESOURCE_ATTRIBUTES: "a.b=%C3%A4,c=d" }
+    expect(settings(source).OTEL_EXPORTER_OTLP_HEADERS).toEqual({ "api-key": "a b=c", x: "" })
+    expect(settings(source).OTEL_RESOURCE_ATTRIBUTES).toEqual({ "a.b": "ä", c: "d" })
+  })
+
+  const wrong: [string, string][] = [
+    ["OTEL_EXPORTER_OTLP_HEADERS", "api-key"],
+    ["OTEL_EXPORTER_OTLP_HEADERS", "api key=x"],
+    ["OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%0d%0aevil: 1"],
+    ["OTEL_RESOURCE_ATTRIBUTES", "a=%zz"],
+    ["OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"],
+    ["OTEL_EXPORTER_OTLP_COMPRESSION", "brotli"],
+    ["OTEL_EXPORTER_OTLP_TIMEOUT", "10s"],
+    ["OTEL_TRACES_EXPORTER", "zipkin"],
+    ["OTEL_SDK_DISABLED", "1"],
+    ["OTEL_TRACES_SAMPLER", "jaeger_remote"],
+    ["OTEL_TRACES_SAMPLER_ARG", "1.1"],
+    ["OTEL_BSP_MAX_QUEUE_SIZE", "0"],
+    ["OTEL_BSP_SCHEDULE_DELAY", "-1"],
+  ]
+  test.each(wrong)("with %s=%s are a fault where there is a collector, and nobody's business where there is none", (name, value) => {
+    expect(faults({ ...collector, [name]: value })).toEqual([expect.stringMatching(new RegExp(`^${name}: expected `))])
+    expect(faults({ [name]: value })).toEqual([])
+    expect(settings({ [name]: value })).toEqual(settings({}))
+  })
+
+  test.each([
+    ["OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"],
+    ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "grpc://collector"],
+  ])("cannot go to %s=%s", (name, value) => {
+    expect(faults({ [name]: value })).toEqual([`${name}: expected an http or https address, got something else (not shown)`])
+  })
+
+  test.each([
+    ["http://localhost:4318", true],
+    ["http://127.0.0.2:4318", true],
+    ["http://[::1]:4318", true],
+    ["http://collector:4318", false],
+    ["http://localhost.evil.example:4318", false],
+    ["http://127.0.0.1.evil.example", false],
+    ["http://10.0.0.1:4318", false],
+    ["http://user:127.0.0.1@collector", false],
+  ])("offline may go to %s: %p", (url, mayGo) => {
+    const fault = (name: string) => `STT_OFFLINE: allows no outgoing connection, and ${name} is one; a collector on localhost would do`
+    for (const name of ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
+      expect(faults({ STT_OFFLINE: "1", [name]: url })).toEqual(mayGo ? [] : [fault(name)])
   })
 })
 

@@ -1,4 +1,4 @@
-/** The certificate that the server shows: read and tried before anybody is let in. Knows no server. */
+/** The certificates that settings name: read and tried before anybody is let in. Knows no server. */
 import { createPrivateKey, X509Certificate } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import type { Settings } from "../settings.ts"
@@ -20,6 +20,16 @@ export async function readCertificate({ TLS_CERT, TLS_KEY }: Settings): Promise<
   const [key, privateKey] = await readPem("TLS_KEY", TLS_KEY, "a private key in PEM without a passphrase", createPrivateKey)
   if (!certificate.checkPrivateKey(privateKey)) throw new Error("TLS_KEY: not the key of the certificate in TLS_CERT")
   return { cert, key }
+}
+
+/**
+ * PEM text of those whom the collector's certificate may be signed by; undefined if the usual ones are meant.
+ * @throws Error with one line that says what is wrong
+ */
+export async function readAuthority({ OTEL_EXPORTER_OTLP_CERTIFICATE: file }: Settings): Promise<string | undefined> {
+  if (file === undefined) return undefined
+  const [text] = await readPem("OTEL_EXPORTER_OTLP_CERTIFICATE", file, "a certificate in PEM", (text) => new X509Certificate(text))
+  return text
 }
 
 async function readPem<Parsed>(name: string, path: string, what: string, parse: (text: string) => Parsed): Promise<[string, Parsed]> {

@@ -1,11 +1,11 @@
-/** The checks of `doctor` that only look: settings, C library, cores and memory, cache folder, port, certificate. Starts no engine. */
+/** The checks of `doctor` that only look: settings, C library, cores and memory, cache folder, port, certificate, collector. Starts no engine. */
 import { access, constants, mkdir, readFile, statfs } from "node:fs/promises"
 import { dirname } from "node:path"
 import { family, GLIBC, version as libcVersion, MUSL } from "detect-libc"
 import { isCompiled } from "../binary/bunfs.ts"
 import { cacheDirsOf } from "../engines/index.ts"
-import type { Environment, Settings, SettingsResult } from "../settings.ts"
-import { readCertificate } from "./certificate.ts"
+import { collectorOf, type Environment, type Settings, type SettingsResult } from "../settings.ts"
+import { readAuthority, readCertificate } from "./certificate.ts"
 import { ENGINE_BYTES, enginesThatFit, readMachine } from "./machine.ts"
 import { reasonOf, systemCode } from "./reason.ts"
 
@@ -124,6 +124,44 @@ export async function checkCertificate(settings: Settings): Promise<Finding[]> {
     return (await readCertificate(settings)) ? [ok("certificate and key of TLS_CERT and TLS_KEY belong together")] : []
   } catch (error) {
     return [problem(reasonOf(error), "name PEM files that this user may read, or unset both for a plain wire")]
+  }
+}
+
+/** A collector in a far network answers sooner. */
+const COLLECTOR_MS_MAX = 3000
+
+export async function checkCollector(settings: Settings): Promise<Finding[]> {
+  const url = collectorOf(settings)
+  if (url === null) return []
+  try {
+    const authority = await readAuthority(settings)
+    return [await askCollector(url, settings, authority)]
+  } catch (error) {
+    return [problem(reasonOf(error), "name a PEM file that this user may read, or unset it")]
+  }
+}
+
+/** Sends a message without spans: what is answered to that, is answered to others. Without a collector the server works all the same. */
+async function askCollector(url: string, { OTEL_EXPORTER_OTLP_HEADERS }: Settings, ca: string | undefined): Promise<Finding> {
+  const { host } = new URL(url)
+  const headers = { ...OTEL_EXPORTER_OTLP_HEADERS, "content-type": "application/x-protobuf" }
+  const signal = AbortSignal.timeout(COLLECTOR_MS_MAX)
+  try {
+    const { status } = await fetch(url, {
+      method: "POST",
+      headers,
+      body: new Uint8Array(),
+      signal,
+      ...(ca !== undefined && { tls: { ca } }),
+    })
+    if (status < 300) return ok(`the collector at ${host} takes traces`)
+    return warning(
+      `the collector at ${host} answers ${status}: it takes no traces`,
+      "look at OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_HEADERS",
+    )
+  } catch (error) {
+    const why = systemCode(error) ?? (error instanceof Error ? error.name : "unknown")
+    return warning(`no collector answers at ${host} (${why})`, "start it, or correct or unset OTEL_EXPORTER_OTLP_ENDPOINT")
   }
 }
 

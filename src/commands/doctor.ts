@@ -3,7 +3,16 @@
  * one engine and has it listen to a clip, and the voice activity process; changes nothing but the cache folder. Never shows a key.
  */
 import type { SettingsResult } from "../settings.ts"
-import { checkCacheDir, checkCertificate, checkLibrary, checkMachine, checkPort, checkSettings, type Finding } from "./doctor-checks.ts"
+import {
+  checkCacheDir,
+  checkCertificate,
+  checkCollector,
+  checkLibrary,
+  checkMachine,
+  checkPort,
+  checkSettings,
+  type Finding,
+} from "./doctor-checks.ts"
 import { checkDetector, checkEngine } from "./doctor-engine.ts"
 import { EXIT, type Program } from "./program.ts"
 
@@ -29,9 +38,10 @@ export async function doctor(options: DoctorOptions): Promise<number> {
     show(await checkCacheDir(settings, env))
     show(checkPort(settings))
     show(await checkCertificate(settings))
+    show(await checkCollector(settings))
     show(await checkEngine({ ...options, settings }))
     show(await checkDetector({ ...options, settings }))
-  } else write("skipped  cache folder, port, certificate, engine and voice activity: they depend on the settings")
+  } else write("skipped  cache folder, port, certificate, collector, engine and voice activity: they depend on the settings")
   write(problems === 0 ? "No problem found" : `${problems} ${problems === 1 ? "problem" : "problems"} found`)
   return problems === 0 ? EXIT.drained : EXIT.failed
 }

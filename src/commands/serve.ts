@@ -4,6 +4,7 @@
  */
 import { createDecoder } from "../audio/decoding/decoders.ts"
 import { prepareAudio } from "../audio/input.ts"
+import { realClock } from "../clock.ts"
 import type { Engine } from "../engines/engine.ts"
 import { openDetector, openProvider, speechOf, type Whole } from "../engines/index.ts"
 import { type Canary, startCanary } from "../server/canary.ts"
@@ -20,6 +21,7 @@ import { EXIT, type Program, stopped } from "./program.ts"
 import { showDownload } from "./progress.ts"
 import { reasonOf, systemCode } from "./reason.ts"
 import { openServiceManager, withoutServiceManager } from "./service-manager.ts"
+import { openTraces } from "./traces.ts"
 
 /** Files decoded at once: each is decoded a hundred times faster than it is heard, so that two keep any engine busy. */
 const DECODE_PROCESSES = 2
@@ -41,6 +43,11 @@ export async function serve(started: Program): Promise<number> {
     log.error("cannot start", { reason: keys })
     return EXIT.badSettings
   }
+  const tracing = await openTraces(program).catch(reasonOf)
+  if (typeof tracing === "string") {
+    log.error("cannot start", { reason: tracing })
+    return EXIT.badSettings
+  }
   const engines = settings.STT_ENGINES ?? enginesThatFit(readMachine())
   const download = showDownload(program)
   const vad = openDetector(program)
@@ -57,7 +64,8 @@ export async function serve(started: Program): Promise<number> {
     // Until then the server that has the port answers everybody.
     const early = settings.STT_REUSE_PORT && (await Promise.race([ended, canary?.understood ?? engine.ready().catch(() => {})]))
     if (early) return endedEarly(early)
-    const given = { ...(tls && { tls }), ...(recordings && { recordings }), ...(canary && { canary }), ...capacity.limits }
+    const traced = tracing && { tracer: tracing.tracer }
+    const given = { ...(tls && { tls }), ...(recordings && { recordings }), ...(canary && { canary }), ...traced, ...capacity.limits }
     const server = listen({ ...serverOptions(settings), ...given, keys: keys.current, engine, log })
     if (typeof server === "string") {
       log.error("cannot start", { reason: server })
@@ -71,9 +79,12 @@ export async function serve(started: Program): Promise<number> {
       await server.stop()
       return endedEarly(cause)
     }
-    systemd.draining(settings.STT_DRAIN_MS)
-    log.info("draining", { deadlineMs: settings.STT_DRAIN_MS })
-    await server.drain(settings.STT_DRAIN_MS)
+    const deadlineMs = settings.STT_DRAIN_MS
+    systemd.draining(deadlineMs)
+    log.info("draining", { deadlineMs })
+    const overAtMs = realClock.now() + deadlineMs
+    await server.drain(deadlineMs - (tracing ? flushMs(deadlineMs) : 0))
+    await tracing?.close(overAtMs - realClock.now())
     return EXIT.drained
   } finally {
     keys.close()
@@ -98,6 +109,11 @@ export async function serve(started: Program): Promise<number> {
     return EXIT.failed
   }
 }
+
+/** What is left of a drain for the last traces: a collector that is there takes less. */
+const FLUSH_MS = 500
+
+const flushMs = (drainMs: number) => Math.min(FLUSH_MS, drainMs / 10)
 
 /** None where each question costs money. */
 async function canaryOf({ settings, log }: Program, whole: Whole): Promise<Canary | null> {

@@ -7,6 +7,7 @@
  */
 import type { SpeechEvent } from "../speech/events.ts"
 import type { Transcript } from "../speech/transcript.ts"
+import type { Span } from "../tracing.ts"
 
 export { EngineError, type EngineErrorCode, type EngineErrorOptions } from "./engine-error.ts"
 
@@ -34,6 +35,8 @@ export interface Utterance {
   readonly draft?: Draft | undefined
   /** What was said right before, if the transcriber `hearsContext`: heard with the utterance, its words not told again. */
   readonly context?: Context | undefined
+  /** What becomes of it is told there: each engine that is asked is a part of it. Unset: told to nobody. */
+  readonly trace?: Span | undefined
 }
 
 /** Speech and its words that lie right before an utterance. */
@@ -100,6 +103,8 @@ export interface StreamOptions {
   readonly interims: boolean
   /** Whether finals carry the times of their words. */
   readonly words: boolean
+  /** The span of an utterance of the stream: begun when it is asked for first, ended by its owner. Unset: told to nobody. */
+  readonly trace?: ((utterance: number) => Span) | undefined
 }
 
 /** What may change while a stream runs: from the next sample on; an open utterance keeps its language and prompt. */

@@ -12,6 +12,7 @@ import { breakerState, fallbacks, queueWaiting } from "../metrics.ts"
 import { createPermits, type Permits } from "../permits.ts"
 import { LONG_SAMPLES } from "../speech/finals.ts"
 import type { Transcript } from "../speech/transcript.ts"
+import { asPart } from "../tracing.ts"
 import { type Breaker, type BreakerState, createBreaker } from "./breaker.ts"
 import { EngineError, type Transcriber, type Utterance } from "./engine.ts"
 import { openFence } from "./fence.ts"
@@ -65,7 +66,9 @@ export function createFallback({ candidates, waitingMax, clock = realClock, log 
 
   async function ask(seat: Seat, utterance: Utterance, signal: AbortSignal): Promise<Transcript> {
     const { transcriber, permits, breaker } = seat
-    const release = (await permits?.take(signal, { long: utterance.samples.length > LONG_SAMPLES })) ?? (() => {})
+    const work = { long: utterance.samples.length > LONG_SAMPLES }
+    const fields = { engine: transcriber.name }
+    const release = permits ? await asPart(utterance.trace, "queue", fields, () => permits.take(signal, work)) : () => {}
     try {
       const transcript = await answerOf(seat, utterance, signal)
       breaker.succeeded()
@@ -99,7 +102,7 @@ export function createFallback({ candidates, waitingMax, clock = realClock, log 
   /** Nobody waits for it; so it has audio of its own, and outlives the caller. */
   function tryOut(seat: Seat, utterance: Utterance) {
     if (!seat.breaker.probe()) return
-    ask(seat, { ...utterance, samples: utterance.samples.slice() }, closing.signal)
+    ask(seat, { ...utterance, samples: utterance.samples.slice(), trace: undefined }, closing.signal)
       .catch(() => {})
       .finally(seat.breaker.probed)
   }
@@ -114,7 +117,7 @@ export function createFallback({ candidates, waitingMax, clock = realClock, log 
     for (const [index, seat] of order.entries()) {
       try {
         const transcript = await ask(seat, utterance, signal)
-        if (seat !== able[0]) countFallback(able[0] ?? seat, seat, failure)
+        if (seat !== able[0]) countFallback(able[0] ?? seat, seat, failure, utterance)
         return transcript
       } catch (thrown) {
         if (!(thrown instanceof EngineError) || thrown.code === "aborted" || signal.aborted) throw thrown
@@ -126,8 +129,10 @@ export function createFallback({ candidates, waitingMax, clock = realClock, log 
     throw failure ?? new EngineError("unavailable", "no engine translates")
   }
 
-  function countFallback(from: Seat, to: Seat, failure: EngineError | undefined) {
-    fallbacks.inc({ engine: from.transcriber.name, to: to.transcriber.name, reason: failure?.code ?? "left_out" })
+  function countFallback({ transcriber: from }: Seat, { transcriber: to }: Seat, failure: EngineError | undefined, { trace }: Utterance) {
+    const reason = failure?.code ?? "left_out"
+    fallbacks.inc({ engine: from.name, to: to.name, reason })
+    trace?.add({ fallbackTo: to.name, fallbackReason: reason })
   }
 
   return {

@@ -56,10 +56,14 @@ export function createGroq(options: GroqOptions): Transcriber {
   /** Asks once more if that makes sense and there is time. */
   async function ask(file: File, utterance: Utterance, fence: Fence): Promise<Answer> {
     for (let canRetry = true; ; canRetry = false) {
+      const asked = utterance.trace?.part(`request ${NAME}`, { retry: !canRetry }, "client")
       try {
-        return readAnswer(await fence.within(send(file, utterance, fence)))
+        const answer = readAnswer(await fence.within(send(file, utterance, fence)))
+        asked?.end()
+        return answer
       } catch (thrown) {
         const failure = failureOf(thrown, apiKey)
+        asked?.end(failure)
         if (failure.code === "aborted") throw failure
         upstreamErrors.inc({ engine: NAME, code: failure.code })
         const waitMs = failure.retryAfterMs ?? RETRY_WAIT_MS

@@ -2,6 +2,7 @@
 import { SAMPLE_RATE_HZ } from "../audio/pcm.ts"
 import { type Clock, realClock } from "../clock.ts"
 import { decodeSeconds, heardSeconds, realTimeFactor } from "../metrics.ts"
+import { asPart } from "../tracing.ts"
 import type { Transcriber } from "./engine.ts"
 
 /** Shorter audio says nothing about speed: what each utterance costs, however short, would be all of it. */
@@ -23,9 +24,12 @@ export function measured(transcriber: Transcriber, clock: Clock = realClock): Tr
     async transcribe(utterance, signal) {
       if (utterance.interim || utterance.samples.length === 0) return transcriber.transcribe(utterance, signal)
       const startedAtMs = clock.now()
-      const transcript = await transcriber.transcribe(utterance, signal)
-      const tookSeconds = (clock.now() - startedAtMs) / 1000
       const audioSeconds = utterance.samples.length / SAMPLE_RATE_HZ
+      const fields = { engine, model: transcriber.model, audioSeconds }
+      const transcript = await asPart(utterance.trace, `transcribe ${engine}`, fields, (trace) =>
+        transcriber.transcribe(trace ? { ...utterance, trace } : utterance, signal),
+      )
+      const tookSeconds = (clock.now() - startedAtMs) / 1000
       decodeSeconds.observe({ engine }, tookSeconds)
       heardSeconds.inc({ engine }, audioSeconds)
       if (audioSeconds >= RTF_SECONDS_MIN) realTimeFactor.observe({ engine }, tookSeconds / audioSeconds)

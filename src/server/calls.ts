@@ -8,6 +8,7 @@ import type { Recordings } from "../dialects/recordings.ts"
 import { EngineError } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { requests, requestsOpen } from "../metrics.ts"
+import type { Span } from "../tracing.ts"
 import type { Admission, Client } from "./admission.ts"
 import { worded } from "./refusing.ts"
 import type { Uploads } from "./uploads.ts"
@@ -22,7 +23,7 @@ export interface CallsOptions {
   readonly defaults: Defaults
   readonly uploads: Uploads
   /** As HttpCall.recordings, for requests of that client at the door of that name. */
-  readonly recordingsFor: (door: string, client: Client) => Recordings
+  readonly recordingsFor: (door: string, client: Client, trace: Span) => Recordings
   readonly admission: Admission
   readonly clock: Clock
   readonly log: Log
@@ -35,13 +36,13 @@ export interface Calls {
   stop(): void
 }
 
-/** A request that was let in. */
-type Visit = Asking & { readonly rest: string; readonly client: Client }
+/** A request that was let in. Its span ends with its answer, also where that is still being worked out while it is sent. */
+type Visit = Asking & { readonly rest: string; readonly client: Client; readonly trace: Span }
 
 export function createCalls({ defaults, uploads, recordingsFor, admission, clock, log }: CallsOptions): Calls {
   const open = new Set<AbortController>()
 
-  async function answer(door: HttpDoor, request: Request, { client, ...asking }: Visit, onWorked: () => void): Promise<Response> {
+  async function answer(door: HttpDoor, request: Request, { client, trace, ...asking }: Visit, onWorked: () => void): Promise<Response> {
     const over = new AbortController()
     const startedAtMs = clock.now()
     const leave = () => over.abort(new EngineError("aborted", "the client left"))
@@ -62,6 +63,7 @@ export function createCalls({ defaults, uploads, recordingsFor, admission, clock
       leaveAdmission()
       requestsOpen.dec({ door: door.name })
       requests.inc({ door: door.name, status })
+      endAnswered(trace, status)
       const durationMs = Math.round(clock.now() - startedAtMs)
       log.info("request", { request: asking.requestId, door: door.name, key: client.key, status, durationMs })
     }
@@ -74,7 +76,7 @@ export function createCalls({ defaults, uploads, recordingsFor, admission, clock
       bytes: upload.bytes,
       keep: upload.keep,
       readAll: upload.readAll,
-      recordings: recordingsFor(door.name, client),
+      recordings: recordingsFor(door.name, client, trace),
     }
     const response = await handled(door, call, over)
     if (!isStream(response)) {
@@ -113,8 +115,14 @@ function tooLong(): Refused {
   return new Refused({ reason: "timeout", status: 504, message: "this took too long", retryable: false })
 }
 
+/** Of a request. What the client did wrong is no failure of the server. */
+export function endAnswered(span: Span, status: number): void {
+  span.add({ status })
+  span.end(status >= 500 ? { code: String(status) } : undefined)
+}
+
 /** Whether the answer is still being worked out while it is sent. */
-function isStream({ headers, body }: Response): boolean {
+export function isStream({ headers, body }: Response): boolean {
   return body !== null && headers.get("content-type")?.startsWith("text/event-stream") === true
 }
 

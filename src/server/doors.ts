@@ -4,10 +4,11 @@
  */
 import type { Asking, Defaults, HttpDoor, Refusal, SocketDoor } from "../dialects/door.ts"
 import { refusals } from "../metrics.ts"
+import type { RequestSpan, Tracer } from "../tracing.ts"
 import { clientAddress } from "./addresses.ts"
 import type { Admission, Client } from "./admission.ts"
 import type { Auth } from "./auth.ts"
-import type { Calls } from "./calls.ts"
+import { type Calls, endAnswered, isStream } from "./calls.ts"
 import { mayAsk, preflight, showTo } from "./origins.ts"
 import { worded } from "./refusing.ts"
 import { createRoutes } from "./routes.ts"
@@ -28,10 +29,17 @@ export interface DoorsOptions {
   readonly proxyHops: number
   readonly allowedOrigins: readonly string[] | undefined
   readonly unixNow: () => number
+  readonly tracer: Tracer
 }
 
 /** After its answer a connection may idle so long, as at the pages that are no door: what Bun itself grants. */
 const IDLE_SECONDS = 10
+
+/** What Bun answers to an upgrade. */
+const SWITCHED = 101
+
+/** Whose names may stand in a trace; any other word is the client's. */
+const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 
 /** Nothing, once the request has become a socket. */
 export type Answer = Response | Promise<Response> | undefined
@@ -42,11 +50,11 @@ export interface Doors {
 }
 
 /** A request at an HttpDoor. */
-type Visit = Asking & { readonly rest: string }
+type Visit = Asking & { readonly rest: string; readonly trace: RequestSpan }
 
 export function createDoors({ socketDoors, httpDoors, defaults, calls, ...options }: DoorsOptions): Doors {
   const routeOf = createRoutes(socketDoors, httpDoors)
-  const { auth, admission, proxyHops } = options
+  const { auth, admission, proxyHops, tracer } = options
 
   function whyStranger(request: Request): Refusal | undefined {
     if (mayAsk(request.headers.get("origin"), options.allowedOrigins)) return undefined
@@ -63,7 +71,13 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
     return admission.whyNoSocket(client) ?? client
   }
 
-  function upgrade(door: SocketDoor, request: Request, asking: Asking, server: Bun.Server<Admitted>): Response | undefined {
+  function upgrade(
+    door: SocketDoor,
+    request: Request,
+    asking: Asking,
+    trace: RequestSpan,
+    server: Bun.Server<Admitted>,
+  ): Response | undefined {
     const client = letIn(door, request, asking, server)
     if ("reason" in client) return refused(door, client, asking)
     const opening = door.open(asking, defaults)
@@ -74,7 +88,7 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
     const sudden = opening.paced ? admission.whyTooSudden(client) : undefined
     if (sudden) return refused(door, sudden, asking)
     const { requestId: id, unixMs } = asking
-    const data = { id, unixMs, opening, messageMax: door.messageMax, client }
+    const data = { id, unixMs, opening, messageMax: door.messageMax, client, trace }
     if (server.upgrade(request, { data, ...(opening.headers && { headers: opening.headers }) })) return undefined
     return refused(door, { reason: "handshake", status: 400, message: "not a WebSocket handshake" }, asking)
   }
@@ -144,11 +158,16 @@ export function createDoors({ socketDoors, httpDoors, defaults, calls, ...option
       const { socket, http, rest } = route
       const header = (name: string) => request.headers.get(name)
       const asking = { requestId: crypto.randomUUID(), path, query: url.searchParams, header, unixMs: options.unixNow() }
-      if (socket && request.method === "GET" && wantsSocket(request)) return named(upgrade(socket, request, asking, server), asking)
+      const method = METHODS.has(request.method) ? request.method : "_OTHER"
+      // Not the path: what stands in the place of the `*` is the client's.
+      const at = rest === "" ? path : `${path.slice(0, -rest.length)}*`
+      const trace = tracer.request(`${method} ${at}`, header("traceparent"), { request: asking.requestId, method, route: at })
+      if (socket && request.method === "GET" && wantsSocket(request))
+        return answered(upgrade(socket, request, asking, trace, server), asking, trace)
       const [first, ...others] = http
-      if (first)
-        return call([first, ...others], request, { ...asking, rest: decoded(rest) }, server).then((response) => named(response, asking))
-      return socket ? named(tellOfSocket(socket, request, asking, server), asking) : "elsewhere"
+      const visit = { ...asking, rest: decoded(rest), trace }
+      if (first) return call([first, ...others], request, visit, server).then((response) => answered(response, asking, trace))
+      return socket ? answered(tellOfSocket(socket, request, asking, server), asking, trace) : "elsewhere"
     },
   }
 }
@@ -158,8 +177,10 @@ function refused(door: Pick<SocketDoor, "name" | "refuse">, refusal: Refusal, as
   return worded(door.refuse, refusal, asking)
 }
 
-function named<Given extends Response | undefined>(response: Given, { requestId }: Asking): Given {
+function answered<Given extends Response | undefined>(response: Given, { requestId }: Asking, trace: RequestSpan): Given {
   response?.headers.set("x-request-id", requestId)
+  if (!response) endAnswered(trace, SWITCHED)
+  else if (!isStream(response)) endAnswered(trace, response.status)
   return response
 }
 

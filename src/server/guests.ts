@@ -7,6 +7,7 @@ import type { Opening } from "../dialects/door.ts"
 import type { Engine } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { audioSeconds, sessionsOpen } from "../metrics.ts"
+import type { RequestSpan } from "../tracing.ts"
 import { type Admission, type Client, ownerOf } from "./admission.ts"
 import { createSession, type Session, type Transport } from "./session.ts"
 
@@ -22,6 +23,7 @@ export interface GuestOptions {
   /** Of openings that are paced. */
   readonly minReplyMs: number
   readonly transport: Transport
+  readonly trace: RequestSpan
   readonly clock: Clock
   readonly log: Log
 }

@@ -11,6 +11,7 @@ import { EngineError, type Transcriber } from "../engines/engine.ts"
 import { audioSeconds, queueWaitSeconds, recordingsWaiting, utterances } from "../metrics.ts"
 import { createPermits, type Permits, type Work } from "../permits.ts"
 import { shiftedBy } from "../speech/transcript.ts"
+import { asPart, failureOf, noSpan, type Span } from "../tracing.ts"
 import { type RecordingLimits, readRaw, stretchesOf } from "./stretches.ts"
 
 /** What whole recordings need beside the engine of the sockets. */
@@ -24,6 +25,14 @@ export interface RecordingEngine {
   readonly waitingMax: number
   /** How long a short one may wait for engines. Default: as long as it takes. */
   readonly waitingMs?: number | undefined
+}
+
+/** Who asks, and where it is told what becomes of it. */
+interface Asker {
+  /** Of the metrics. */
+  readonly label: string
+  readonly client: string | undefined
+  readonly trace: Span
 }
 
 /** Ten hours: a symposium, and what a phone call that nobody hung up comes to. */
@@ -45,13 +54,12 @@ export function createRecordings(
   engine: RecordingEngine,
   limits: RecordingLimits,
   clock: Clock,
-): (label: string, client?: string) => Recordings {
+): (label: string, client?: string, trace?: Span) => Recordings {
   const { transcriber, permits, decoder, waitingMax, waitingMs = Number.POSITIVE_INFINITY } = engine
   const admissions = createPermits({ atOnce: transcriber.concurrency, waitingMax, onWaiting: (count) => recordingsWaiting.set(count) })
 
   async function* transcribe(
-    label: string,
-    client: string | undefined,
+    { label, client, trace }: Asker,
     source: RecordingSource,
     options: RecordingOptions,
     outer: AbortSignal,
@@ -59,7 +67,8 @@ export function createRecordings(
     if (options.translate && !transcriber.translates) throw noTranslation(transcriber)
     const work = { long: lengthOf(source) > SHORT_BYTES_MAX, client }
     const untilMs = clock.now() + (work.long ? Number.POSITIVE_INFINITY : waitingMs)
-    const leave = await inTime(untilMs, outer, (signal) => admissions.take(signal, work))
+    const turn = () => inTime(untilMs, outer, (signal) => admissions.take(signal, work))
+    const leave = await asPart(trace, "queue", {}, turn)
     const over = new AbortController()
     const signal = AbortSignal.any([outer, over.signal])
     const inWork: Promise<RecordingPart>[] = []
@@ -68,10 +77,13 @@ export function createRecordings(
         ? readRaw(piecesOf(source), options.raw, limits, clock)
         : decoder.decodeRecording(piecesOf(source), { ...decodeOptions(options, signal), work })
       let startSample = 0
-      for await (const stretch of stretchesOf(samples)) {
+      let utterance = 0
+      for await (const stretch of stretchesOf(asReading(trace, samples))) {
         signal.throwIfAborted()
         audioSeconds.inc({ mode: label }, stretch.length / SAMPLE_RATE_HZ)
-        const part = hear(stretch, { startSample, client, untilMs }, options, signal)
+        const fields = { engine: transcriber.name, utterance: utterance++, audioSeconds: stretch.length / SAMPLE_RATE_HZ }
+        const place = { startSample, client, untilMs }
+        const part = asPart(trace, "utterance", fields, (trace) => hear(stretch, { ...place, trace }, options, signal))
         // Whoever awaits it, may do so after others failed.
         part.catch(() => {})
         inWork.push(part)
@@ -91,7 +103,7 @@ export function createRecordings(
 
   async function hear(
     samples: Int16Array,
-    { startSample, client, untilMs }: Stretch,
+    { startSample, client, untilMs, trace }: Stretch,
     options: RecordingOptions,
     signal: AbortSignal,
   ): Promise<RecordingPart> {
@@ -99,13 +111,15 @@ export function createRecordings(
     const endMs = msFromSamples(startSample + samples.length)
     if (samples.length === 0) return { segments: [], text: "", language: null, endMs }
     const work = { long: samples.length > LONG_SAMPLES, client }
-    const giveBack =
-      startSample > 0 ? await permit(work, true, signal) : await inTime(untilMs, signal, (inTime) => permit(work, false, inTime))
+    const turn = () => (startSample > 0 ? permit(work, true, signal) : inTime(untilMs, signal, (inTime) => permit(work, false, inTime)))
+    const giveBack = await asPart(trace, "queue", {}, turn)
     try {
       const crowd = permits.crowds(client) ? client : undefined
-      const transcript = await transcriber.transcribe({ samples, language, prompt, words, translate, crowd }, signal)
+      const transcript = await transcriber.transcribe({ samples, language, prompt, words, translate, crowd, trace }, signal)
       const { text } = transcript
-      utterances.inc({ engine: transcriber.name, outcome: text === "" ? "silence" : "text" })
+      const outcome = text === "" ? "silence" : "text"
+      utterances.inc({ engine: transcriber.name, outcome })
+      trace?.add({ outcome, language: transcript.language })
       const startMs = msFromSamples(startSample)
       const segments = transcript.segments.map((segment) => shiftedBy(segment, startMs))
       return { segments, text, language: text === "" ? null : transcript.language, endMs }
@@ -147,8 +161,8 @@ export function createRecordings(
     }
   }
 
-  return (label, client) => ({
-    transcribe: (source, options, signal) => endedBy(signal, transcribe(label, client, source, options, signal)),
+  return (label, client, trace = noSpan) => ({
+    transcribe: (source, options, signal) => endedBy(signal, transcribe({ label, client, trace }, source, options, signal)),
   })
 }
 
@@ -158,6 +172,7 @@ interface Stretch {
   readonly client: string | undefined
   /** By the clock: the first one must not wait longer for its permit. */
   readonly untilMs: number
+  readonly trace: Span | undefined
 }
 
 /** In bytes; of what is still coming, infinite. */
@@ -189,6 +204,21 @@ function endedBy<Part>(signal: AbortSignal, parts: AsyncGenerator<Part, void>): 
     [Symbol.asyncIterator]: () => told,
   }
   return told
+}
+
+/** The same samples; how long it took to have them, with the waits for whoever hears them, is a part of the trace. */
+async function* asReading(trace: Span, samples: AsyncIterable<Int16Array>): AsyncGenerator<Int16Array, void> {
+  const reading = trace.part("read recording")
+  try {
+    yield* samples
+    reading.end()
+  } catch (thrown) {
+    reading.end(failureOf(thrown))
+    throw thrown
+  } finally {
+    // Unless it has an end.
+    reading.end({ code: "aborted" })
+  }
 }
 
 function noTranslation({ name, model }: Transcriber): Refused {

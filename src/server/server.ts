@@ -12,6 +12,7 @@ import type { Engine, Language } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { refusals } from "../metrics.ts"
 import { isOfPage, pageFile, wantsPage } from "../page/files.ts"
+import { noTracer, type Span, type Tracer } from "../tracing.ts"
 import { type Client, createAdmission, ownerOf } from "./admission.ts"
 import { createAuth } from "./auth.ts"
 import { createCalls } from "./calls.ts"
@@ -66,6 +67,8 @@ export interface ServerOptions {
   readonly httpDoors?: readonly HttpDoor[]
   /** Default: UPLOAD_LIMITS. */
   readonly uploads?: UploadLimits
+  /** Default: nobody listens. */
+  readonly tracer?: Tracer
   readonly clock?: Clock
   /** Ms since 1970, for timestamps on the wire. */
   readonly unixNow?: () => number
@@ -99,7 +102,7 @@ const PENDING_LOOK_MS = 10
 /** The engine stays the caller's: it is not closed here. */
 export function startServer(options: ServerOptions): RunningServer {
   const { engine, clock = realClock, unixNow = Date.now, log } = options
-  const { socketDoors = SOCKET_DOORS, httpDoors = HTTP_DOORS, uploads: limits = UPLOAD_LIMITS } = options
+  const { socketDoors = SOCKET_DOORS, httpDoors = HTTP_DOORS, uploads: limits = UPLOAD_LIMITS, tracer = noTracer } = options
   const admission = createAdmission({ ...options, sessionsMax: options.maxSessions, clock })
   const auth = createAuth(options.keys ?? (() => undefined))
   const sockets = createSockets({ engine, minReplyMs: options.minReplyMs, admission, clock, log })
@@ -108,7 +111,7 @@ export function startServer(options: ServerOptions): RunningServer {
   const calls = createCalls({ defaults, uploads, recordingsFor: recordingsOf(options, limits.bytesMax, clock), admission, clock, log })
   const { allowedOrigins, requireKey = false, proxyHops = 0, reusePort = false } = options
   const guards = { whyNobody, auth, requireKey, admission, allowedOrigins, proxyHops }
-  const doors = createDoors({ socketDoors, httpDoors, defaults, calls, ...guards, unixNow })
+  const doors = createDoors({ socketDoors, httpDoors, defaults, calls, ...guards, unixNow, tracer })
   const readiness = watchReadiness(engine)
   collectProcessMetrics()
   let draining = false
@@ -193,7 +196,7 @@ export function startServer(options: ServerOptions): RunningServer {
     if (port === undefined) return null
     try {
       const whyNot = (client: Client) => whyNobody() ?? admission.whyNoSocket(client)
-      return listenTcp({ hostname, port, door: wyomingDoor, defaults, engine, reusePort, whyNot, admission, clock, unixNow, log })
+      return listenTcp({ hostname, port, door: wyomingDoor, defaults, engine, reusePort, whyNot, admission, tracer, clock, unixNow, log })
     } catch (cause) {
       void server.stop(true)
       throw new Error(`WYOMING_PORT ${port} cannot be had`, { cause })
@@ -240,7 +243,7 @@ function defaultsOf({ engine, mode, language, strictModels }: ServerOptions): De
 function recordingsOf({ recordings, engine }: ServerOptions, bytesMax: number, clock: Clock) {
   if (!recordings) return () => noRecordings(engine.name)
   const ofClient = createRecordings(recordings, { bytesMax, secondsMax: RECORDING_SECONDS_MAX }, clock)
-  return (door: string, client: Client) => ofClient(door, ownerOf(client))
+  return (door: string, client: Client, trace: Span) => ofClient(door, ownerOf(client), trace)
 }
 
 function line(status: number, text: string, headers: Record<string, string> = {}): Response {

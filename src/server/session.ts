@@ -10,6 +10,7 @@ import type { Command, Dialect, Fault } from "../dialects/dialect.ts"
 import type { Engine } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import type { SpeechEvent } from "../speech/events.ts"
+import { noSpan, type RequestSpan } from "../tracing.ts"
 import { createBackpressure } from "./backpressure.ts"
 import { createDues } from "./dues.ts"
 import { createHearing } from "./hearing.ts"
@@ -17,6 +18,7 @@ import { createInbox } from "./inbox.ts"
 import { createReplies } from "./replies.ts"
 import { createReplyTimes } from "./reply-times.ts"
 import { createSpeaking } from "./speaking.ts"
+import { createUtteranceSpans } from "./utterance-spans.ts"
 import { createWakes } from "./wakes.ts"
 
 /**
@@ -51,6 +53,8 @@ export interface SessionOptions {
   /** The least time from the receipt of a committed message to its reply; 0 disables. */
   readonly minReplyMs: number
   readonly transport: Transport
+  /** Of the request that it came from. Default: nobody listens. */
+  readonly trace?: RequestSpan
   /** When it begins, ms since 1970: for the dialect's timestamps. */
   readonly unixMs: number
   readonly clock: Clock
@@ -88,14 +92,16 @@ export interface Session {
   close(): void
 }
 
-export function createSession({ id, client, engine, dialect, mode, minReplyMs, transport, unixMs, clock, log }: SessionOptions): Session {
+export function createSession(options: SessionOptions): Session {
+  const { id, client, engine, dialect, mode, minReplyMs, transport, trace = noSpan, unixMs, clock, log } = options
   let finished: Promise<void> | undefined
   let closed = false
 
   const dues = createDues(clock)
+  const spans = createUtteranceSpans(trace, { session: id, engine: engine.name, mode })
   const hearing = createHearing({
     engine,
-    stream: () => ({ ...dialect.stream, session: id, client }),
+    stream: () => ({ ...dialect.stream, session: id, client, trace: spans.of }),
     onEvent: take,
     onGone: () => fail("engine_gone", "speech engine gone"),
     log,
@@ -154,7 +160,7 @@ export function createSession({ id, client, engine, dialect, mode, minReplyMs, t
   function take(event: SpeechEvent) {
     speaking.follow(event)
     const committed = dues.settle(event)
-    times.note(event, "cause" in event && event.cause === "commit" ? (committed ?? null) : null)
+    spans.note(event, times.note(event, "cause" in event && event.cause === "commit" ? (committed ?? null) : null))
     const askedAtMs = committed ?? clock.now()
     for (const text of wakes.after(dialect.write(event, wakes.nowMs()))) replies.push(text, askedAtMs + minReplyMs)
     backpressure.weigh()
@@ -222,6 +228,7 @@ export function createSession({ id, client, engine, dialect, mode, minReplyMs, t
     wakes.close()
     replies.close()
     hearing.close()
+    spans.close()
     dialect.close()
   }
 

@@ -6,6 +6,7 @@ import { type Clock, realClock } from "../clock.ts"
 import { type Opening, SOCKET_MESSAGE_MAX } from "../dialects/door.ts"
 import type { Engine } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
+import type { RequestSpan } from "../tracing.ts"
 import type { Admission, Client as Asker } from "./admission.ts"
 import { drainAll } from "./drain.ts"
 import { type Guest, welcome } from "./guests.ts"
@@ -27,6 +28,7 @@ export interface Admitted {
   /** As SocketDoor.messageMax. */
   readonly messageMax: number
   readonly client: Asker
+  readonly trace: RequestSpan
 }
 
 export interface SocketsOptions {
@@ -71,7 +73,7 @@ export function createSockets({ engine, minReplyMs, admission, clock = realClock
   }
 
   function open(socket: Socket) {
-    const { id, unixMs, opening, client } = socket.data
+    const { id, unixMs, opening, client, trace } = socket.data
     const guest = welcome({
       id,
       unixMs,
@@ -86,6 +88,7 @@ export function createSockets({ engine, minReplyMs, admission, clock = realClock
         resume: () => socket.resume(),
         close: (code, reason) => socket.close(code, reason),
       },
+      trace,
       clock,
       log,
     })

@@ -8,6 +8,7 @@ import type { Defaults, Refusal, TcpDoor } from "../dialects/door.ts"
 import type { Engine } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { refusals } from "../metrics.ts"
+import type { Tracer } from "../tracing.ts"
 import { clientAddress } from "./addresses.ts"
 import type { Admission, Client as Asker } from "./admission.ts"
 import { drainAll } from "./drain.ts"
@@ -26,6 +27,7 @@ export interface TcpOptions {
   /** Why this client is not let in; undefined if it is. */
   readonly whyNot: (client: Asker) => Refusal | undefined
   readonly admission: Admission
+  readonly tracer: Tracer
   readonly clock?: Clock
   /** Ms since 1970. */
   readonly unixNow: () => number
@@ -61,7 +63,7 @@ type Socket = Bun.Socket<Client | undefined>
 
 /** Throws what the system says if it cannot listen. */
 export function listenTcp(options: TcpOptions): TcpConnections {
-  const { door, defaults, engine, whyNot, admission, reusePort = false, clock = realClock, unixNow, log } = options
+  const { door, defaults, engine, whyNot, admission, tracer, reusePort = false, clock = realClock, unixNow, log } = options
   const clients = new Map<Socket, Client>()
 
   function open(socket: Socket) {
@@ -74,8 +76,11 @@ export function listenTcp(options: TcpOptions): TcpConnections {
       socket.end(door.refuse(refusal))
       return
     }
+    const id = randomUUID()
+    const trace = tracer.request(door.name, null, { request: id, door: door.name })
+    trace.end()
     const guest = welcome({
-      id: randomUUID(),
+      id,
       unixMs: unixNow(),
       opening: door.open(defaults),
       client: asker,
@@ -88,6 +93,7 @@ export function listenTcp(options: TcpOptions): TcpConnections {
         resume: () => void socket.resume(),
         close: (code, reason) => end(socket, code, reason),
       },
+      trace,
       clock,
       log,
     })

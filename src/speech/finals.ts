@@ -8,6 +8,7 @@ import { type Context, EngineError, type Transcriber, type Utterance } from "../
 import type { Log } from "../log.ts"
 import { finalSeconds, forcedPrefixes, queueWaitSeconds, utterances } from "../metrics.ts"
 import type { Permits } from "../permits.ts"
+import { asPart } from "../tracing.ts"
 import type { EndCause, SpeechEvent } from "./events.ts"
 import { type Ended, finalOf } from "./final-event.ts"
 import type { Standing } from "./interims.ts"
@@ -116,7 +117,8 @@ export function createFinals({ transcriber, permits, clock, log, session, client
     try {
       const context = known && (await known)
       const waitsSinceMs = clock.now()
-      release = await permits.take(signal, { long: utterance.samples.length > LONG_SAMPLES, client, session })
+      const work = { long: utterance.samples.length > LONG_SAMPLES, client, session }
+      release = await asPart(utterance.trace, "queue", {}, () => permits.take(signal, work))
       queueWaitSeconds.observe({ engine }, (clock.now() - waitsSinceMs) / 1000)
       const crowd = permits.crowds(client) ? client : undefined
       return await transcriber.transcribe({ ...utterance, ...(context && { context }), crowd }, signal)

@@ -9,6 +9,7 @@ import { type Engine, EngineError, type Language, type Stream, type StreamOption
 import type { Log } from "../log.ts"
 import { speculations } from "../metrics.ts"
 import type { Permits } from "../permits.ts"
+import type { Span } from "../tracing.ts"
 import { type BoundariesOptions, createHeardBoundaries, createToldBoundaries, type Mark } from "./boundaries.ts"
 import type { End, Start } from "./endpointer.ts"
 import { createEventQueue } from "./event-queue.ts"
@@ -60,6 +61,7 @@ interface Open {
   readonly language: Language
   readonly prompt: string | undefined
   readonly before: Before | null
+  readonly trace: Span | undefined
   /** Its final, begun in a pause that may be its end. */
   speculation: Speculation | null
 }
@@ -122,15 +124,16 @@ function openStream(transcriber: Transcriber, options: LiftOptions, streamOption
 
   function begin({ startSample, speechSample, uncutSample }: Start) {
     const before = past?.before(startSample, language) ?? null
-    open = { utterance: utteranceCount++, startSample, language, prompt, before, speculation: null }
+    const utterance = utteranceCount++
+    open = { utterance, startSample, language, prompt, before, trace: streamOptions.trace?.(utterance), speculation: null }
     if (endpointing) queue.push({ type: "speech_start", utterance: open.utterance, atMs: msFromSamples(startSample) })
     partials?.begin(open, speechSample, uncutSample)
   }
 
-  function askedOf({ startSample, language, prompt, before }: Open, endSample: number): Asked {
+  function askedOf({ startSample, language, prompt, before, trace }: Open, endSample: number): Asked {
     const context = before?.(endSample) ?? null
     const live = endpointing !== null
-    return { utterance: { samples: tape.read(startSample, endSample), language, prompt, words, live }, context }
+    return { utterance: { samples: tape.read(startSample, endSample), language, prompt, words, live, trace }, context }
   }
 
   /** The final begins here only where words may be thrown away, and while there is room: a third of the attempts is for nothing. */

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { checkMachine } from "../../src/commands/doctor-checks.ts"
+import { startCollector } from "../support/otlp-collector.ts"
 import { runCommand } from "../support/program.ts"
 import { localhostTls } from "../support/tls.ts"
 
@@ -38,11 +39,30 @@ describe("doctor", () => {
     expect([good.code, bad.code]).toEqual([0, 1])
   })
 
+  test("asks the collector whether it takes traces, and shows no key of it", async () => {
+    const collector = startCollector(({ headers }) => new Response(null, { status: headers.get("x-key") === key ? 200 : 401 }))
+    const found = async (env: Record<string, string>) =>
+      (await runCommand(["doctor"], { ...cloud(), ...env })).output.filter((line) => /collector|OTEL_/.test(line)).join("\n")
+    const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }
+    expect(await found({})).toBe("")
+    expect(await found({ ...endpoint, OTEL_EXPORTER_OTLP_HEADERS: `x-key=${key}` })).toBe(
+      `ok       the collector at ${collector.host} takes traces`,
+    )
+    const wrong = await found({ ...endpoint, OTEL_EXPORTER_OTLP_HEADERS: `x-key=${key}2` })
+    expect(wrong).toStartWith(`warning  the collector at ${collector.host} answers 401: it takes no traces`)
+    expect(wrong).not.toContain(key)
+    await collector.stop()
+    expect(await found(endpoint)).toStartWith(`warning  no collector answers at ${collector.host} (ECONNREFUSED)`)
+    expect(await found({ ...endpoint, OTEL_EXPORTER_OTLP_CERTIFICATE: "/nowhere" })).toContain(
+      "problem  OTEL_EXPORTER_OTLP_CERTIFICATE: no such file",
+    )
+  })
+
   test("names every fault of the settings, and what it could not check because of them", async () => {
     const { code, output } = await runCommand(["doctor"], { PORT: "x", LOG_LEVEL: "loud" })
     expect(output.filter((line) => line.startsWith("problem "))).toHaveLength(2)
     expect(output.join("\n")).toContain('problem  PORT: expected a whole number from 0 to 65535, got "x"')
-    expect(output).toContain("skipped  cache folder, port, certificate, engine and voice activity: they depend on the settings")
+    expect(output).toContain("skipped  cache folder, port, certificate, collector, engine and voice activity: they depend on the settings")
     expect(output.at(-1)).toBe("2 problems found")
     expect(code).toBe(1)
   })

@@ -4,7 +4,9 @@ import { createConnection } from "node:net"
 import { registry } from "../../src/metrics.ts"
 import { ENDING_MS_MAX } from "../../src/server/tcp.ts"
 import { handClock } from "../support/clock.ts"
+import { audio } from "../support/scripted-streams.ts"
 import { serve } from "../support/server.ts"
+import { told } from "../support/told.ts"
 
 const refused = async () =>
   Number(/^xrx_stt_refusals_total\{door="wyoming",reason="full"\} (\d+)$/m.exec(await registry.metrics())?.[1] ?? 0)
@@ -16,6 +18,27 @@ test("a connection that is refused counts as a refusal", async () => {
   socket.resume()
   await once(socket, "close")
   expect(await refused()).toBe(before + 1)
+})
+
+test("the utterances of a connection are told of, with a link to it", async () => {
+  const spans = await told(async (tracer) => {
+    const { server, tap } = serve({ wyomingPort: 0, tracer })
+    const socket = createConnection({ host: "127.0.0.1", port: server.wyomingPort ?? 0 })
+    const format = { rate: 16_000, width: 2, channels: 1 }
+    const sound = audio(7)
+    socket.write(`${JSON.stringify({ type: "audio-start", data: format })}\n`)
+    socket.write(`${JSON.stringify({ type: "audio-chunk", data: format, payload_length: sound.length })}\n`)
+    socket.write(sound)
+    socket.write(`${JSON.stringify({ type: "audio-stop" })}\n`)
+    await once(socket, "data")
+    socket.end()
+    await tap.seen("disconnected")
+  })
+  const [connection] = spans.filter(({ name }) => name === "wyoming")
+  expect(connection?.fields["xrx_stt.request"]).toMatch(/^[0-9a-f-]{36}$/)
+  expect(spans.filter(({ name }) => name === "utterance")).toMatchObject([
+    { links: [connection?.spanId], fields: { "xrx_stt.mode": "wyoming", "session.id": connection?.fields["xrx_stt.request"] } },
+  ])
 })
 
 test("a connection that has ended is cut off if nobody takes what is left of it", async () => {

@@ -6,6 +6,7 @@
 import type { Clock } from "../../clock.ts"
 import type { Log } from "../../log.ts"
 import { batchPieces, interimsDropped, piecesWaiting, pieceWaitSeconds } from "../../metrics.ts"
+import { failureOf, type Span } from "../../tracing.ts"
 import { EngineError } from "../engine.ts"
 import { createCompany } from "./company.ts"
 import type { Ending } from "./engine-process.ts"
@@ -29,6 +30,8 @@ export interface PieceToRecognise extends Omit<Piece, "id" | "interim"> {
   readonly live: boolean
   /** As Utterance.crowd. */
   readonly crowd?: string | undefined
+  /** As Utterance.trace. */
+  readonly trace?: Span | undefined
 }
 
 export interface Pool {
@@ -64,6 +67,9 @@ interface Job extends Waiting {
   readonly resolve: (recognised: Recognised) => void
   readonly reject: (error: unknown) => void
   tries: number
+  readonly trace: Span | undefined
+  /** What it does now, as part of that: waits, or is heard. */
+  now: Span | undefined
 }
 
 export function createPool({ init, engines, command, env, clock, log }: PoolOptions): Pool {
@@ -92,12 +98,12 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
   )
 
   return {
-    async recognise({ urgency, live, crowd, ...piece }, signal) {
+    async recognise({ urgency, live, crowd, trace, ...piece }, signal) {
       if (signal.aborted) throw abandoned()
       const refusal = whyNone()
       if (refusal) throw refusal
       const { promise, resolve, reject } = Promise.withResolvers<Recognised>()
-      const answers = { resolve, reject, waitsSinceMs: clock.now() }
+      const answers = { resolve, reject, waitsSinceMs: clock.now(), trace, now: trace?.part("engine queue", { urgency }) }
       const job = createJob({ ...piece, interim: urgency === "interim" }, { urgency, live, crowd }, answers)
       if (!queue.add(job)) throw noRoom("ceiling")
       if (isAsked(job)) company.came()
@@ -110,7 +116,12 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
       open.add(job)
       dispatch()
       try {
-        return await promise
+        const recognised = await promise
+        job.now?.end()
+        return recognised
+      } catch (thrown) {
+        job.now?.end(failureOf(thrown))
+        throw thrown
       } finally {
         open.delete(job)
         signal.removeEventListener("abort", abort)
@@ -169,6 +180,8 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
     for (const job of batch) {
       job.tries++
       pieceWaitSeconds.observe({ urgency: job.urgency }, (clock.now() - job.waitsSinceMs) / 1000)
+      job.now?.end()
+      job.now = job.trace?.part("decode", { pieces: batch.length, attempt: job.tries })
     }
     const pieces = batch.map(({ piece, stop }) => ({ ...piece, signal: stop.signal }))
     const unanswered = new Set(batch)
@@ -204,6 +217,9 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
     const again: Job[] = []
     for (const job of jobs) {
       if (!open.has(job) || job.stop.signal.aborted) continue
+      job.now?.add({ engineEnded: cause })
+      job.now?.end({ code: cause === "timeout" ? "timeout" : "unavailable" })
+      job.now = job.trace?.part("engine queue", { urgency: job.urgency })
       job.waitsSinceMs = clock.now()
       if (job.tries < tries) again.push(job)
       else
@@ -250,7 +266,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
 function createJob(
   piece: Omit<Piece, "id">,
   { urgency, live, crowd }: Pick<Job, "urgency" | "live" | "crowd">,
-  answers: Pick<Job, "resolve" | "reject" | "waitsSinceMs">,
+  answers: Pick<Job, "resolve" | "reject" | "waitsSinceMs" | "trace" | "now">,
 ): Job {
   const job: Job = {
     ...answers,

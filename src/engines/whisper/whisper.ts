@@ -110,7 +110,18 @@ export function createWhisper(options: WhisperOptions): Transcriber {
     },
     async transcribe(utterance, signal) {
       if (signal.aborted) throw abandoned()
-      const { samples, language, prompt = "", words = false, translate = false, live = false, crowd, draft = null, context } = utterance
+      const {
+        samples,
+        language,
+        prompt = "",
+        words = false,
+        translate = false,
+        live = false,
+        crowd,
+        draft = null,
+        context,
+        trace,
+      } = utterance
       if (samples.length === 0) return { text: "", language: language === "auto" ? null : language, segments: [] }
       const findPause: FindPause = async (stretch) => {
         const probabilities = await listen?.(stretch, signal)
@@ -119,7 +130,7 @@ export function createWhisper(options: WhisperOptions): Transcriber {
       const urgency = urgencyOf(utterance)
       // A draft speaks of the beginning of the whole.
       const ownDraft = samples.length > PIECE_MAX_SAMPLES ? null : draft
-      const request = { language, prompt, words, translate, draft: ownDraft, urgency, live, crowd }
+      const request = { language, prompt, words, translate, draft: ownDraft, urgency, live, crowd, trace }
       const inContext = context && context.samples.length + samples.length <= PIECE_MAX_SAMPLES ? { ...request, context } : request
       const heard = await inTurn(cutAtPauses(samples, findPause), engines * PIECES_PER_ENGINE, signal, (piece, stop) =>
         hear(piece, inContext, stop),

@@ -9,6 +9,7 @@ import { createPool, type PieceToRecognise, type Pool, type PoolOptions } from "
 import { engineRestarts, interimsDropped } from "../../../src/metrics.ts"
 import { handClock } from "../../support/clock.ts"
 import { tapLog } from "../../support/log.ts"
+import { told, treeOf } from "../../support/told.ts"
 
 const script = join(import.meta.dir, "../../support/scripted-engine.ts")
 const init: Init = { type: "init", model: { kind: "embedded" }, threads: 1, cacheDirs: [] }
@@ -333,6 +334,20 @@ describe("an engine dies", () => {
     expect(await say("die once")).toMatch(/^\d+$/)
     expect(await tap.seen(ENDED)).toMatchObject({ cause: "signal", detail: "died of SIGABRT" })
     expect(await restarts("signal")).toBe(before + 1)
+  })
+
+  test("its piece is told of as waiting and heard, twice", async () => {
+    const spans = await told(async (tracer) => {
+      const trace = tracer.request("asked", null, {})
+      await open().pool.recognise(piece("die once", second, { trace }), never)
+      trace.end()
+    })
+    expect(treeOf(spans.at(-1), spans)).toEqual(["asked", ["engine queue"], ["decode: unavailable"], ["engine queue"], ["decode"]])
+    const tries = spans.filter(({ name }) => name === "decode")
+    expect(tries.map(({ fields }) => [fields["xrx_stt.attempt"], fields["xrx_stt.engine_ended"]])).toEqual([
+      [1, "signal"],
+      [2, undefined],
+    ])
   })
 
   test("a piece that brings down two engines fails by name; the one behind it does not", async () => {
