@@ -2,6 +2,7 @@
  * What every child process of this program does with its life: it is deaf to signals meant for the server, tells what broke it,
  * and ends with its server. Knows nothing of what the child is for, and loads no native code of others.
  */
+import { readFileSync, writeFileSync } from "node:fs"
 import { openLibc } from "./libc.ts"
 
 /** Where the kernel cannot be asked to end the child with the server, the child looks for it so often. */
@@ -23,6 +24,20 @@ export function liveAsChild(talk: "channel" | "pipes" = "channel"): void {
     })
   }
   endWithParent(talk === "channel")
+  goBeforeServer()
+}
+
+/** Of 1000: more than what the largest server weighs. */
+const OOM_SCORE = 600
+
+/** When memory is short the kernel takes a child, which is started again, rather than the server with all its clients. */
+function goBeforeServer() {
+  const file = "/proc/self/oom_score_adj"
+  try {
+    writeFileSync(file, String(Math.min(1000, Number(readFileSync(file, "utf8")) + OOM_SCORE)))
+  } catch {
+    // Not Linux, or not allowed: then the kernel decides by size.
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * What this machine, or the container on it, lets us use. Reads the system, decides only how many engines fit.
+ * What this machine, or the container on it, lets us use. Reads the system, decides only how much of it goes to whom.
  */
 import { readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
@@ -22,12 +22,41 @@ export function enginesThatFit({ cores, memoryBytes }: Machine): number {
   return Math.max(1, Math.min(Math.floor(cores), Math.floor((memoryBytes - SERVER_BYTES) / ENGINE_BYTES)))
 }
 
+/** What strangers may have us hold, in bytes: nothing of it may cost the engines their memory. */
+export interface RecordingMemory {
+  /** All uploads that are kept, together. */
+  readonly uploadsBytes: number
+  /** One decoding process, beside the file that it holds. */
+  readonly decoderBytes: number
+}
+
+const MEBIBYTE = 1024 * 1024
+const UPLOADS = { least: 64 * MEBIBYTE, most: 768 * MEBIBYTE }
+/** One takes 80 MB with a common file. */
+const DECODER = { least: 192 * MEBIBYTE, most: 512 * MEBIBYTE }
+
+/** A file that is decoded lies in memory twice: here, and in its process. */
+export function recordingMemory({ memoryBytes }: Machine, engines: number, decoders: number): RecordingMemory {
+  const rest = memoryBytes - SERVER_BYTES - engines * ENGINE_BYTES
+  const decoderBytes = within(DECODER, rest / 2 / decoders)
+  return { decoderBytes, uploadsBytes: within(UPLOADS, (rest - decoders * decoderBytes) / 2) }
+}
+
+function within({ least, most }: typeof DECODER, bytes: number): number {
+  return Math.floor(Math.min(most, Math.max(least, bytes)))
+}
+
 export function readMachine(cgroupDir = "/sys/fs/cgroup"): Machine {
   const read = (file: string) => readText(`${cgroupDir}/${file}`)
   const memoryLimit = Number(read("memory.max")) - Number(read("memory.current"))
   return {
     cores: Math.min(availableParallelism(), coresOfQuota(read("cpu.max"))),
-    memoryBytes: Math.min(process.availableMemory(), Number.isFinite(memoryLimit) ? memoryLimit : Number.POSITIVE_INFINITY),
+    memoryBytes: Math.min(
+      process.availableMemory(),
+      // A group's own limit, as a unit's MemoryMax is, wherever that group stands; 0 where there is none.
+      process.constrainedMemory() || Number.POSITIVE_INFINITY,
+      Number.isFinite(memoryLimit) ? memoryLimit : Number.POSITIVE_INFINITY,
+    ),
   }
 }
 

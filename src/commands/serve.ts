@@ -16,7 +16,7 @@ import { measureCapacity } from "./capacity.ts"
 import { readCertificate } from "./certificate.ts"
 import { openClientKeys } from "./client-keys.ts"
 import { isKnownClip, KNOWN_CLIP_LANGUAGE, readKnownClip } from "./known-clip.ts"
-import { enginesThatFit, readMachine } from "./machine.ts"
+import { enginesThatFit, readMachine, recordingMemory } from "./machine.ts"
 import { EXIT, type Program, stopped } from "./program.ts"
 import { showDownload } from "./progress.ts"
 import { reasonOf, systemCode } from "./reason.ts"
@@ -48,12 +48,15 @@ export async function serve(started: Program): Promise<number> {
     log.error("cannot start", { reason: tracing })
     return EXIT.badSettings
   }
-  const engines = settings.STT_ENGINES ?? enginesThatFit(readMachine())
+  const machine = readMachine()
+  const engines = settings.STT_ENGINES ?? enginesThatFit(machine)
+  const memory = recordingMemory(machine, settings.STT_PROVIDER === "whisper" ? engines : 0, DECODE_PROCESSES)
   const download = showDownload(program)
   const vad = openDetector(program)
   const provider = await openProvider({ ...program, engines, vad, onDownload: download.onProgress })
   const { engine, whole } = speechOf(provider, { settings, vad, log })
-  const decoder = createDecoder({ command: program.decodeCommand, env: program.env, processes: DECODE_PROCESSES, log })
+  const { decodeCommand: command, env } = program
+  const decoder = createDecoder({ command, env, processes: DECODE_PROCESSES, memoryMaxBytes: memory.decoderBytes, log })
   const recordings = whole && { ...whole, decoder, waitingMax: settings.STT_QUEUE_MAX, waitingMs: settings.STT_QUEUE_MS }
   const canary = whole && (await canaryOf(program, whole))
   const capacity = capacityOf(program, whole, canary)
@@ -65,7 +68,15 @@ export async function serve(started: Program): Promise<number> {
     const early = settings.STT_REUSE_PORT && (await Promise.race([ended, canary?.understood ?? engine.ready().catch(() => {})]))
     if (early) return endedEarly(early)
     const traced = tracing && { tracer: tracing.tracer }
-    const given = { ...(tls && { tls }), ...(recordings && { recordings }), ...(canary && { canary }), ...traced, ...capacity.limits }
+    const uploads = { heldBytesMax: memory.uploadsBytes }
+    const given = {
+      uploads,
+      ...(tls && { tls }),
+      ...(recordings && { recordings }),
+      ...(canary && { canary }),
+      ...traced,
+      ...capacity.limits,
+    }
     const server = listen({ ...serverOptions(settings), ...given, keys: keys.current, engine, log })
     if (typeof server === "string") {
       log.error("cannot start", { reason: server })

@@ -9,7 +9,7 @@ import { EngineError } from "../engines/engine.ts"
 import type { Log } from "../log.ts"
 import { requests, requestsOpen } from "../metrics.ts"
 import type { Span } from "../tracing.ts"
-import type { Admission, Client } from "./admission.ts"
+import { type Admission, type Client, ownerOf } from "./admission.ts"
 import { worded } from "./refusing.ts"
 import type { Uploads } from "./uploads.ts"
 
@@ -48,7 +48,7 @@ export function createCalls({ defaults, uploads, recordingsFor, admission, clock
     const leave = () => over.abort(new EngineError("aborted", "the client left"))
     request.signal.addEventListener("abort", leave, { once: true })
     const cancelDeadline = clock.after(CALL_MS_MAX, () => over.abort(tooLong()))
-    const upload = uploads.open(request, over.signal)
+    const upload = uploads.open(request, ownerOf(client), over.signal)
     open.add(over)
     const leaveAdmission = admission.begin(client)
     requestsOpen.inc({ door: door.name })

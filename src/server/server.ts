@@ -65,8 +65,8 @@ export interface ServerOptions {
   /** Default: every dialect there is. */
   readonly socketDoors?: readonly SocketDoor[]
   readonly httpDoors?: readonly HttpDoor[]
-  /** Default: UPLOAD_LIMITS. */
-  readonly uploads?: UploadLimits
+  /** Default: UPLOAD_LIMITS, for each. */
+  readonly uploads?: Partial<UploadLimits>
   /** Default: nobody listens. */
   readonly tracer?: Tracer
   readonly clock?: Clock
@@ -102,11 +102,12 @@ const PENDING_LOOK_MS = 10
 /** The engine stays the caller's: it is not closed here. */
 export function startServer(options: ServerOptions): RunningServer {
   const { engine, clock = realClock, unixNow = Date.now, log } = options
-  const { socketDoors = SOCKET_DOORS, httpDoors = HTTP_DOORS, uploads: limits = UPLOAD_LIMITS, tracer = noTracer } = options
+  const { socketDoors = SOCKET_DOORS, httpDoors = HTTP_DOORS, tracer = noTracer } = options
   const admission = createAdmission({ ...options, sessionsMax: options.maxSessions, clock })
   const auth = createAuth(options.keys ?? (() => undefined))
   const sockets = createSockets({ engine, minReplyMs: options.minReplyMs, admission, clock, log })
   const defaults = defaultsOf(options)
+  const limits = { ...UPLOAD_LIMITS, ...options.uploads }
   const uploads = createUploads(limits, clock)
   const calls = createCalls({ defaults, uploads, recordingsFor: recordingsOf(options, limits.bytesMax, clock), admission, clock, log })
   const { allowedOrigins, requireKey = false, proxyHops = 0, reusePort = false } = options

@@ -7,13 +7,13 @@ import { Refused } from "../dialects/door.ts"
 import { uploadBytesHeld } from "../metrics.ts"
 
 export interface UploadLimits {
-  /** Of one body. */
+  /** Of one body; no more than one client may have kept. */
   readonly bytesMax: number
-  /** Of all that is kept of bodies, together. */
+  /** Of all that is kept of bodies, together; three quarters of it for one client. */
   readonly heldBytesMax: number
   /** Without a byte for so long, while we want some, a body counts as given up. */
   readonly stallMs: number
-  /** A body that we waited for longer than that, and that came more slowly on the whole, counts as given up, too. */
+  /** A body of which less came in the time that we waited for it, each time that this was so long, counts as given up, too. */
   readonly bytesPerSecondMin: number
 }
 
@@ -25,6 +25,9 @@ export const UPLOAD_LIMITS: UploadLimits = {
   // A modem's; the lowest rate of speech codecs. Whoever sends a byte now and then would hold a place for an hour.
   bytesPerSecondMin: 500,
 }
+
+/** Of all that may be kept, so that nobody can have it all. */
+const SHARE = 0.75
 
 /** Chunks that are kept are put together until they are so long: of a chunk of one byte the chunk takes 500. */
 const BLOCK_BYTES = 64 * 1024
@@ -41,19 +44,30 @@ export interface Upload {
 }
 
 export interface Uploads {
-  /** Rejections carry the signal's reason once it aborted. */
-  open(request: Request, signal: AbortSignal): Upload
+  /** Of that owner. Rejections carry the signal's reason once it aborted. */
+  open(request: Request, owner: string, signal: AbortSignal): Upload
 }
 
-export function createUploads({ bytesMax, heldBytesMax, stallMs, bytesPerSecondMin }: UploadLimits, clock: Clock): Uploads {
+export function createUploads(limits: UploadLimits, clock: Clock): Uploads {
+  const { heldBytesMax, stallMs, bytesPerSecondMin } = limits
+  const ownerBytesMax = Math.floor(heldBytesMax * SHARE)
+  const bytesMax = Math.min(limits.bytesMax, ownerBytesMax)
   let heldBytes = 0
+  const heldBy = new Map<string, number>()
 
-  function hold(bytes: number) {
+  function hold(owner: string, bytes: number) {
     heldBytes += bytes
+    const own = (heldBy.get(owner) ?? 0) + bytes
+    if (own === 0) heldBy.delete(owner)
+    else heldBy.set(owner, own)
     uploadBytesHeld.set(heldBytes)
   }
 
-  function open(request: Request, signal: AbortSignal): Upload {
+  function hasRoom(owner: string, bytes: number): boolean {
+    return heldBytes + bytes <= heldBytesMax && (heldBy.get(owner) ?? 0) + bytes <= ownerBytesMax
+  }
+
+  function open(request: Request, owner: string, signal: AbortSignal): Upload {
     let ownBytes = 0
 
     async function* bytes() {
@@ -62,15 +76,20 @@ export function createUploads({ bytesMax, heldBytesMax, stallMs, bytesPerSecondM
       const reader: Reader | undefined = request.body?.getReader()
       if (!reader) return
       let count = 0
-      let waitedMs = 0
+      /** Lately: whoever sent much at first may not hold it with a byte now and then. */
+      let lately = { bytes: 0, waitedMs: 0 }
       try {
         for (;;) {
           const askedAtMs = clock.now()
           const { done, value } = await next(reader, signal)
           if (done) return
           count += value.length
-          waitedMs += clock.now() - askedAtMs
-          if (waitedMs > stallMs && count * 1000 < waitedMs * bytesPerSecondMin) throw stalled()
+          lately.bytes += value.length
+          lately.waitedMs += clock.now() - askedAtMs
+          if (lately.waitedMs > stallMs) {
+            if (lately.bytes * 1000 < lately.waitedMs * bytesPerSecondMin) throw stalled()
+            lately = { bytes: 0, waitedMs: 0 }
+          }
           if (count > bytesMax) throw tooLarge(bytesMax)
           yield value
         }
@@ -99,9 +118,9 @@ export function createUploads({ bytesMax, heldBytesMax, stallMs, bytesPerSecondM
       let block = new Uint8Array(BLOCK_BYTES)
       let filled = 0
       for await (const chunk of bytes()) {
-        if (heldBytes + chunk.length > heldBytesMax) throw busy()
+        if (!hasRoom(owner, chunk.length)) throw busy()
         ownBytes += chunk.length
-        hold(chunk.length)
+        hold(owner, chunk.length)
         if (filled + chunk.length > BLOCK_BYTES && filled > 0) {
           yield block.slice(0, filled)
           block = new Uint8Array(BLOCK_BYTES)
@@ -122,7 +141,7 @@ export function createUploads({ bytesMax, heldBytesMax, stallMs, bytesPerSecondM
       keep,
       readAll: async () => joined(await Array.fromAsync(keep())),
       release() {
-        hold(-ownBytes)
+        hold(owner, -ownBytes)
         ownBytes = 0
       },
     }

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { mkdtemp, writeFile } from "node:fs/promises"
 import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
-import { enginesThatFit, readMachine } from "../../src/commands/machine.ts"
+import { enginesThatFit, readMachine, recordingMemory } from "../../src/commands/machine.ts"
 
 const GB = 1e9
 
@@ -16,6 +16,20 @@ describe("the number of engines", () => {
     [1, 0.1 * GB, 1],
   ])("on %d cores with %d bytes of memory is %d", (cores, memoryBytes, engines) => {
     expect(enginesThatFit({ cores, memoryBytes })).toBe(engines)
+  })
+})
+
+describe("what recordings may hold", () => {
+  const MIB = 1024 * 1024
+  test.each([
+    [24 * GB, 2, 768, 512],
+    [2 * 1024 * MIB, 2, 287, 287],
+    [1024 * MIB, 2, 64, 192],
+    [512 * MIB, 1, 64, 192],
+    [2 * 1024 * MIB, 0, 437, 437],
+  ])("of %d bytes beside %d engines is %d MiB of uploads and %d for each decoder", (memoryBytes, engines, uploads, decoder) => {
+    const memory = recordingMemory({ cores: 2, memoryBytes }, engines, 2)
+    expect([memory.uploadsBytes, memory.decoderBytes].map((bytes) => Math.floor(bytes / MIB))).toEqual([uploads, decoder])
   })
 })
 

@@ -58,6 +58,18 @@ describe("a signal", () => {
   )
 })
 
+test.skipIf(process.platform !== "linux")(
+  "when memory is short the kernel takes a child before the server",
+  async () => {
+    const { program } = await atWork()
+    await using _ = program
+    const weightOf = (pid: number | string) => Number(readFileSync(`/proc/${pid}/oom_score_adj`, "utf8"))
+    const own = weightOf(program.pid)
+    expect(childrenOf(program.pid).map(weightOf)).toEqual([Math.min(1000, own + 600), Math.min(1000, own + 600)])
+  },
+  LIMIT_MS,
+)
+
 /** A socket such as systemd's, and what came to it, message by message. Perl is on every Debian; Bun has no such sockets. */
 async function listener(path: string) {
   const script = `use Socket; socket(S, AF_UNIX, SOCK_DGRAM, 0); $n = $ARGV[0]; $n =~ s/^@/\\0/; bind(S, sockaddr_un($n)) or die;

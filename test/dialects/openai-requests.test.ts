@@ -142,10 +142,19 @@ describe("a refusal", () => {
   })
 
   test("for want of memory for one more recording is a RateLimitError too", async () => {
-    const { openai } = startForOpenAi({}, { uploads: { ...UPLOAD_LIMITS, heldBytesMax: 1000 } })
+    const [heard, answer] = [Promise.withResolvers<void>(), Promise.withResolvers<string>()]
+    const wait = () => {
+      heard.resolve()
+      return answer.promise
+    }
+    const { openai } = startForOpenAi({ answer: wait }, { uploads: { heldBytesMax: 4000 } })
+    const first = openai.audio.transcriptions.create({ file: file([7, 20]), model })
+    await heard.promise
     const refused = await failure(openai.audio.transcriptions.create({ file: file([7, 20]), model }))
     expect(refused).toBeInstanceOf(OpenAI.RateLimitError)
     expect(refused.headers?.get("retry-after")).toBe("1")
+    answer.resolve("word")
+    expect((await first).text).toBe("word")
   })
 
   test("for a mistake of ours, or of the engine, is an InternalServerError without its words", async () => {

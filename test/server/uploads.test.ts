@@ -7,7 +7,7 @@ import { handClock } from "../support/clock.ts"
 import { httpDoor } from "../support/doors.ts"
 import { serve } from "../support/server.ts"
 
-const LIMITS = { ...UPLOAD_LIMITS, bytesMax: 1000, heldBytesMax: 1500 }
+const LIMITS = { ...UPLOAD_LIMITS, bytesMax: 1000, heldBytesMax: 2000 }
 
 const lengthOf = httpDoor({ handle: async ({ readAll }) => Response.json({ bytes: (await readAll()).length }) })
 
@@ -18,8 +18,9 @@ function openBody() {
   return { readable, send: (bytes: number) => writer.write(new Uint8Array(bytes)), end: () => writer.close() }
 }
 
-async function post(url: URL, body: RequestInit["body"]) {
-  const response = await fetch(new URL("/test", url), { method: "POST", body: body ?? null })
+async function post(url: URL, body: RequestInit["body"], address = "10.0.0.1") {
+  const headers = { "x-forwarded-for": address }
+  const response = await fetch(new URL("/test", url), { method: "POST", headers, body: body ?? null })
   return { status: response.status, body: (await response.json()) as Record<string, unknown> }
 }
 
@@ -79,6 +80,20 @@ test("all bodies together are held only up to a limit, and counted out when they
   expect(await registry.metrics()).toContain("\nxrx_stt_upload_bytes_held 0\n")
 })
 
+test("one client holds three quarters of that at most, so that others have room", async () => {
+  const { server } = serve({ httpDoors: [lengthOf], uploads: LIMITS, proxyHops: 1 })
+  const first = openBody()
+  const answer = post(server.url, first.readable)
+  await first.send(1000)
+  while (!(await registry.metrics()).includes("\nxrx_stt_upload_bytes_held 1000\n")) await new Promise((resolve) => setImmediate(resolve))
+  expect(await post(server.url, new Uint8Array(501))).toMatchObject({ status: 429, body: { reason: "busy" } })
+  expect(await post(server.url, new Uint8Array(1000), "10.0.0.2")).toMatchObject({ status: 200 })
+  await first.end()
+  expect((await answer).body).toEqual({ bytes: 1000 })
+  const { server: small } = serve({ httpDoors: [lengthOf], uploads: { heldBytesMax: 1000 } })
+  expect(await post(small.url, new Uint8Array(751))).toMatchObject({ status: 413, body: { message: "more than 750 bytes" } })
+})
+
 test("a body that stalls is given up", async () => {
   const clock = handClock()
   const { door, read } = readingDoor(10)
@@ -128,6 +143,27 @@ test("a body that only trickles is given up, even if it never stalls", async () 
   }
   // 81 bytes in 80 s are half of what is asked for.
   await send(1)
+  expect(await answer).toMatchObject({ status: 408, body: { reason: "timeout", message: "the body stalled" } })
+})
+
+test("a body that came fast at first and then trickles is given up all the same", async () => {
+  const clock = handClock()
+  let heard = Promise.withResolvers<void>()
+  const handle = async (call: HttpCall) => {
+    for await (const _ of call.bytes()) heard.resolve()
+    return Response.json({})
+  }
+  const { server } = serve({ httpDoors: [httpDoor({ handle })], uploads: { ...LIMITS, stallMs: 60_000, bytesPerSecondMin: 2 }, clock })
+  const { readable, send } = openBody()
+  const answer = post(server.url, readable)
+  for (const bytes of [900, 1, 1, 1, 1]) {
+    heard = Promise.withResolvers<void>()
+    await send(bytes)
+    const over = await Promise.race([answer.then(() => true), heard.promise.then(() => false)])
+    if (over) break
+    await new Promise((resolve) => setImmediate(resolve))
+    await clock.advance(40_000)
+  }
   expect(await answer).toMatchObject({ status: 408, body: { reason: "timeout", message: "the body stalled" } })
 })
 

@@ -14,7 +14,7 @@ const ANSWER_CPU_MAX_MS = 2_000
 /** By the clock, for a process that waits for nothing; one on a crowded machine is not to blame. */
 const ANSWER_DEADLINE_MS = 30_000
 /** A process with its modules and one common file: 80 MB. A module may grow to 256 MB. */
-const MEMORY_MAX_BYTES = 512 * 1024 * 1024
+const DEFAULT_MEMORY_MAX_BYTES = 512 * 1024 * 1024
 /** A damaged file makes some grow by 1 GB a second. */
 const LOOK_EVERY_MS = 100
 /** What is kept of the last lines that the process wrote on stderr. */
@@ -24,6 +24,8 @@ export interface DecodeCommand {
   /** The program and its arguments. */
   readonly command: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
+  /** Beside the file that it holds. Default: 512 MiB. */
+  readonly memoryMaxBytes?: number | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -56,7 +58,8 @@ export interface DecodeProcess {
 }
 
 /** `ready` is its first answer. */
-export function startDecodeProcess({ command, env, clock, log }: DecodeCommand): DecodeProcess {
+export function startDecodeProcess(options: DecodeCommand): DecodeProcess {
+  const { command, env, memoryMaxBytes = DEFAULT_MEMORY_MAX_BYTES, clock, log } = options
   const ended = Promise.withResolvers<Ending>()
   const startedAt = clock.now()
   let killed: Ending | undefined
@@ -123,7 +126,7 @@ export function startDecodeProcess({ command, env, clock, log }: DecodeCommand):
   function watchUsage(pid: number) {
     stopWatching = clock.after(LOOK_EVERY_MS, () => {
       const { residentBytes, cpuMs } = usageOf(pid)
-      const maxBytes = MEMORY_MAX_BYTES + fileBytes
+      const maxBytes = memoryMaxBytes + fileBytes
       if (residentBytes > maxBytes) kill({ cause: "memory", detail: `took more than ${maxBytes} bytes of memory` })
       else if (cpuMs - askedAtCpuMs > ANSWER_CPU_MAX_MS)
         kill({ cause: "timeout", detail: `gave no answer within ${ANSWER_CPU_MAX_MS} ms of a core` })

@@ -23,6 +23,8 @@ export interface DecoderOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   /** At most so many at once, and so many files: a file keeps its process until its reader has taken its end. */
   readonly processes: number
+  /** As DecodeCommand.memoryMaxBytes. */
+  readonly memoryMaxBytes?: number | undefined
   /** Default: the real one. */
   readonly clock?: Clock
   readonly log: Log
@@ -33,7 +35,7 @@ interface Idle {
   readonly keep: () => void
 }
 
-export function createDecoder({ command, env, processes, clock = realClock, log }: DecoderOptions): Decoder {
+export function createDecoder({ command, env, processes, memoryMaxBytes, clock = realClock, log }: DecoderOptions): Decoder {
   const idle: Idle[] = []
   const alive = new Set<DecodeProcess>()
   const places = createPermits({ atOnce: processes, waitingMax: WAITING_MAX, onWaiting: (count) => decodesWaiting.set(count) })
@@ -78,7 +80,7 @@ export function createDecoder({ command, env, processes, clock = realClock, log 
   }
 
   async function startProcess(): Promise<DecodeProcess> {
-    const process = startDecodeProcess({ command, env, clock, log })
+    const process = startDecodeProcess({ command, env, memoryMaxBytes, clock, log })
     alive.add(process)
     decodeProcesses.set(alive.size)
     process.ended.then(() => {
