@@ -246,7 +246,7 @@ export function createSession(options: SessionOptions): Session {
     receive(message) {
       if (closed || finished) return
       // What waits must not change, and the socket may use its bytes again.
-      inbox.receive(inbox.busy && typeof message !== "string" ? new Uint8Array(message) : message)
+      inbox.receive(inbox.full && typeof message !== "string" ? new Uint8Array(message) : message)
       backpressure.weigh()
     },
     betweenUtterances: speaking.over,

@@ -197,10 +197,11 @@ describe("what a client asks for", () => {
 
   test("a client that asks for too many answers is not read from until they are out", async () => {
     const { answer, give } = answersOnDemand()
-    const { session, wire, settle } = start({ dialect: commander, answer: (heard) => wordOf(heard) && answer(heard) })
+    const { session, wire, settle, after } = start({ dialect: commander, answer: (heard) => wordOf(heard) && answer(heard) })
     session.receive(audio(1))
     ask(session, { type: "commit" })
     for (let i = 0; i < ANSWERS_OWED_MAX; i++) ask(session, { type: i % 2 === 0 ? "clear" : "commit" })
+    await after(0)
     expect(wire).toEqual(["0 <pause>"])
     give("word 1")
     await settle()
@@ -209,10 +210,10 @@ describe("what a client asks for", () => {
   })
 
   test("what was answered does not count any more", async () => {
-    const { session, wire, settle } = start({ dialect: commander })
+    const { session, wire, after } = start({ dialect: commander })
     for (let nth = 0; nth < 2 * ANSWERS_OWED_MAX; nth++) {
       ask(session, { type: "clear" }, { type: "commit" })
-      await settle()
+      await after(0)
     }
     expect(wire).toHaveLength(4 * ANSWERS_OWED_MAX)
   })
