@@ -26,7 +26,8 @@ export interface Breaker {
   probed(): void
   /** Of any utterance, also one that was no probe. */
   succeeded(): void
-  failed(error: EngineError): void
+  /** `isProbe`: of the one that was to find out. */
+  failed(error: EngineError, isProbe?: boolean): void
 }
 
 export interface BreakerOptions {
@@ -72,13 +73,12 @@ export function createBreaker({ clock, onChange }: BreakerOptions): Breaker {
       probing = false
     },
     succeeded: close,
-    failed(error) {
+    failed(error, isProbe = false) {
       // It answered, and about this utterance alone.
       if (error.code === "bad_audio") return close()
       if (!TELLING.includes(error.code)) return
       failures++
-      const isNews = timesOpened === 0 ? failures >= FAILURES_TO_OPEN || CERTAIN.includes(error.code) : probing
-      probing = false
+      const isNews = timesOpened === 0 ? failures >= FAILURES_TO_OPEN || CERTAIN.includes(error.code) : isProbe
       // What was asked before it opened, and fails now, says nothing new.
       if (isNews) open(error)
     },

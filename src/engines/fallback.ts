@@ -41,6 +41,8 @@ interface Seat extends Candidate {
   readonly breaker: Breaker
   /** Null: the caller holds one. */
   readonly permits: Permits | null
+  /** Whether it was ready once: before, whoever asks it waits for its model. */
+  loaded: boolean
 }
 
 /** Closing it closes all. Utterances that are still being spoken go to the first alone: their words can be done without. */
@@ -61,10 +63,16 @@ export function createFallback({ candidates, waitingMax, clock = realClock, log 
       },
     })
     breakerState.set({ engine }, STATE_NUMBERS.closed)
-    return { ...candidate, breaker, permits: withPermits ? createPermits({ atOnce, waitingMax, onWaiting }) : null }
+    const permits = withPermits ? createPermits({ atOnce, waitingMax, onWaiting }) : null
+    const seat: Seat = { ...candidate, breaker, permits, loaded: false }
+    const load = () => {
+      seat.loaded = true
+    }
+    candidate.transcriber.ready().then(load, () => {})
+    return seat
   }
 
-  async function ask(seat: Seat, utterance: Utterance, signal: AbortSignal): Promise<Transcript> {
+  async function ask(seat: Seat, utterance: Utterance, signal: AbortSignal, isProbe = false): Promise<Transcript> {
     const { transcriber, permits, breaker } = seat
     const work = { long: utterance.samples.length > LONG_SAMPLES }
     const fields = { engine: transcriber.name }
@@ -74,7 +82,7 @@ export function createFallback({ candidates, waitingMax, clock = realClock, log 
       breaker.succeeded()
       return transcriber === first ? transcript : withoutTokens(transcript)
     } catch (thrown) {
-      if (thrown instanceof EngineError) breaker.failed(thrown)
+      if (thrown instanceof EngineError) breaker.failed(thrown, isProbe)
       throw thrown
     } finally {
       release()
@@ -102,14 +110,14 @@ export function createFallback({ candidates, waitingMax, clock = realClock, log 
   /** Nobody waits for it; so it has audio of its own, and outlives the caller. */
   function tryOut(seat: Seat, utterance: Utterance) {
     if (!seat.breaker.probe()) return
-    ask(seat, { ...utterance, samples: utterance.samples.slice(), trace: undefined }, closing.signal)
+    ask(seat, { ...utterance, samples: utterance.samples.slice(), trace: undefined }, closing.signal, true)
       .catch(() => {})
       .finally(seat.breaker.probed)
   }
 
   async function askInTurn(utterance: Utterance, signal: AbortSignal): Promise<Transcript> {
     const able = seats.filter(({ transcriber }) => !utterance.translate || transcriber.translates)
-    const sound = able.filter(({ breaker }) => breaker.state === "closed")
+    const sound = able.filter(({ breaker, loaded }) => loaded && breaker.state === "closed")
     const doubtful = able.filter((seat) => !sound.includes(seat))
     if (sound.length > 0) for (const seat of doubtful) tryOut(seat, utterance)
     const order = [...sound, ...doubtful]

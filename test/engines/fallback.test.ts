@@ -353,6 +353,20 @@ describe("what only some can do", () => {
   })
 })
 
+test("nobody waits for the model of one while another one is ready", async () => {
+  const loaded = Promise.withResolvers<void>()
+  const waits = { ready: () => loaded.promise, transcribe: () => new Promise<never>(() => {}) }
+  const answers = saying("first")
+  const first = groqAt(answers, "first", waits)
+  const { ask } = calling(first, groqAt(saying("next"), "next"))
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(await ask()).toBe("next")
+  Object.assign(first, { transcribe: groqAt(answers, "first").transcribe })
+  loaded.resolve()
+  await loaded.promise
+  expect(await ask()).toBe("first")
+})
+
 describe("it is ready", () => {
   test("as soon as one of them is, and never only if none can be", async () => {
     const never = () => Promise.reject(new EngineError("unavailable", "no model"))

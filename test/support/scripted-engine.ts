@@ -33,6 +33,7 @@ function say(id: number, text: string, avgLogprob = -0.1, noSpeechProb = 0) {
 function load() {
   const script = process.env.SCRIPT_LOAD ?? "ok"
   if (script === "refuse") send({ type: "failed", id: null, code: "unavailable", message: "the model\nis not there" })
+  else if (script === "die but first" && !first("loaded")) process.kill(process.pid, "SIGABRT")
   else if (script === "refuse but first" && !first("loaded")) send({ type: "failed", id: null, code: "unavailable", message: "no" })
   else if (script === "die") die()
   else if (script !== "hang") send({ type: "ready", loadMs: 1, warmUpMs: 100, piecesMax: Number(process.env.SCRIPT_PIECES_MAX ?? 1) })

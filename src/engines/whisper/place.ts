@@ -13,7 +13,7 @@ const BACK_OFF_MS = 250
 const BACK_OFF_MAX_MS = 30_000
 
 /**
- * After so many ends in a row an engine is given up if it was never ready, and while it backs off it no longer counts as
+ * After so many ends in a row an engine is given up if it was never ready and no other one may be, and while it backs off it no longer counts as
  * one that a caller can wait for.
  */
 const HOPELESS_ENDS = 4
@@ -48,11 +48,13 @@ export interface PlaceOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly clock: Clock
   readonly log: Log
+  /** Whether another engine is ready, or may be: then this one may as well come to live. */
+  readonly othersLive: () => boolean
   /** Called whenever `state` or `idle` changed, except when it is idle again because `recognise` settled. */
   readonly onChange: () => void
 }
 
-export function openPlace({ init, command, env, clock, log, onChange }: PlaceOptions): Place {
+export function openPlace({ init, command, env, clock, log, othersLive, onChange }: PlaceOptions): Place {
   const running = new Set<EngineProcess>()
   let state: PlaceState = "starting"
   let whyLost = ""
@@ -143,7 +145,7 @@ export function openPlace({ init, command, env, clock, log, onChange }: PlaceOpt
       if (closed) return
       endsInARow = ending.cause === "cancel" ? 0 : endsInARow + 1
       const hopeless = endsInARow >= HOPELESS_ENDS && !(ending.fromOutside && clock.now() - recognisedAtMs < HOPELESS_FROM_OUTSIDE_MS)
-      if (!everReady && (hopeless || ending.cause === "refused")) return lose(ending)
+      if (!everReady && ((hopeless && !othersLive()) || ending.cause === "refused")) return lose(ending)
       become(hopeless ? "hopeless" : "starting")
       await backOff(endsInARow, ending.fromOutside ? BACK_OFF_FROM_OUTSIDE_MAX_MS : BACK_OFF_MAX_MS)
       if (closed) return

@@ -92,7 +92,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
     (message) => {
       if (closed) return
       const options = { init: message, command, env, clock, log, onChange }
-      places = Array.from({ length: engines }, () => openPlace(options))
+      places = Array.from({ length: engines }, (_, own) => openPlace({ ...options, othersLive: () => othersLive(own) }))
     },
     (error) => giveUp(error),
   )
@@ -232,6 +232,10 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
     }
     queue.putBack(again)
     refuseIfNoneRuns()
+  }
+
+  function othersLive(own: number): boolean {
+    return places.some(({ state }, place) => place !== own && (state === "ready" || state === "starting"))
   }
 
   function onChange() {

@@ -591,6 +591,18 @@ describe("loading", () => {
     expect(tap.lines.filter(({ event }) => event === ENDED)).toHaveLength(4)
   })
 
+  test("an engine that dies at each load is started again and again, later and later, while another one works", async () => {
+    const { pool, clock, tap, say } = open({ load: "die but first", engines: 2 })
+    await pool.ready()
+    for (const [nth, waitMs] of [250, 500, 1000, 2000, 4000].entries()) {
+      await tap.seen(BACKS_OFF, nth + 1)
+      expect(tap.lines.findLast(({ event }) => event === BACKS_OFF)).toMatchObject({ waitMs })
+      await clock.advance(waitMs)
+    }
+    expect(await say("echo")).toBe("0")
+    expect(tap.lines.filter(({ event }) => event === "engine process given up")).toEqual([])
+  })
+
   test("a program that is not there is a failure with its name", async () => {
     const { pool } = open({ command: ["/nowhere/xrx-stt"], clock: { now: () => 0, after: (_, callback) => realClock.after(0, callback) } })
     expect((await failure(pool.ready())).message).toContain("/nowhere/xrx-stt")
