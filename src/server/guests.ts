@@ -9,6 +9,7 @@ import type { Log } from "../log.ts"
 import { audioSeconds, sessionsOpen } from "../metrics.ts"
 import type { RequestSpan } from "../tracing.ts"
 import { type Admission, type Client, ownerOf } from "./admission.ts"
+import { GOING_AWAY } from "./drain.ts"
 import { createSession, type Session, type Transport } from "./session.ts"
 
 export interface GuestOptions {
@@ -71,7 +72,15 @@ export function welcome({ opening, client, admission, minReplyMs, ...options }: 
       countAudio()
       const { counts } = session
       sessionsOpen.dec({ mode })
-      log.info("disconnected", { session: id, code, reason, durationMs: Math.round(clock.now() - openedAtMs), ...counts })
+      // Words are missing that only we could have given.
+      const isOurFault = counts.unanswered > 0 && code === GOING_AWAY.code
+      log[isOurFault ? "warn" : "info"]("disconnected", {
+        session: id,
+        code,
+        reason,
+        durationMs: Math.round(clock.now() - openedAtMs),
+        ...counts,
+      })
     },
   }
 }

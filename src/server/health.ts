@@ -14,10 +14,12 @@ export interface Readiness {
 /** Asks the engine at each look, one question at a time: an engine that was ready may have lost all its processes since. */
 export function watchReadiness(engine: Engine): Readiness {
   let asked: Promise<string | undefined> | undefined
+  let wasReady = false
 
   async function ask(): Promise<string | undefined> {
     try {
       await engine.ready()
+      wasReady = true
       return undefined
     } catch (thrown) {
       return thrown instanceof EngineError ? thrown.message : "the engine failed"
@@ -30,7 +32,8 @@ export function watchReadiness(engine: Engine): Readiness {
     whyNot() {
       asked ??= ask()
       // Whoever can answer says so before anything else happens.
-      const loading = new Promise<string>((resolve) => setImmediate(resolve, "the engine is still loading"))
+      const waits = wasReady ? "all engine processes have ended, and are started again" : "the engine is still loading"
+      const loading = new Promise<string>((resolve) => setImmediate(resolve, waits))
       return Promise.race([asked, loading])
     },
   }

@@ -120,7 +120,7 @@ describe("drain", () => {
   test("at the deadline held replies go out and everybody is closed, answered or not", async () => {
     const clock = handClock()
     const { answer, give } = answersOnDemand()
-    const { server, engine } = serve({ minReplyMs: LONG_MS, clock }, { answer })
+    const { server, engine, tap } = serve({ minReplyMs: LONG_MS, clock }, { answer })
     const [held, unanswered] = await Promise.all([connect(socketUrl(server.url)), connect(socketUrl(server.url))])
     held.send(audio(1))
     await engine.nextHeard()
@@ -135,6 +135,11 @@ describe("drain", () => {
     await drained
     expect([await held.closed, await unanswered.closed]).toEqual([GOING_AWAY, GOING_AWAY])
     expect([held.received, unanswered.received]).toEqual([["word 1"], []])
+    const told = tap.lines.filter(({ event }) => event === "disconnected")
+    expect(told.map(({ level, unanswered }) => [level, unanswered]).sort()).toEqual([
+      ["info", 0],
+      ["warn", 1],
+    ])
     expect(engine.openNow).toBe(0)
     expect(clock.waiting).toBe(0)
   })

@@ -104,7 +104,10 @@ describe("readiness", () => {
     const { server } = serve({}, { ready: () => readiness })
     expect((await get(server.url, "/readyz")).status).toBe(200)
     readiness = back.promise
-    expect(await get(server.url, "/readyz")).toMatchObject({ status: 503, body: "not ready: the engine is still loading\n" })
+    expect(await get(server.url, "/readyz")).toMatchObject({
+      status: 503,
+      body: "not ready: all engine processes have ended, and are started again\n",
+    })
     back.resolve()
     expect((await get(server.url, "/readyz")).status).toBe(200)
   })
