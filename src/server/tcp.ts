@@ -133,6 +133,13 @@ export function listenTcp(options: TcpOptions): TcpConnections {
     socket.terminate()
   }
 
+  /** It has said all, and may still listen for its words. */
+  function halfClosed(socket: Socket) {
+    const client = clients.get(socket)
+    if (!client) return void socket.end()
+    void client.session.finish().then(() => end(socket, LEFT, ""))
+  }
+
   function closed(socket: Socket) {
     const client = clients.get(socket)
     if (!client) return
@@ -148,10 +155,12 @@ export function listenTcp(options: TcpOptions): TcpConnections {
     port: options.port,
     // Missing in Bun's types.
     ...{ reusePort },
+    allowHalfOpen: true,
     socket: {
       open,
       data: (socket, bytes) => socket.data?.receive(bytes),
       drain: (socket) => socket.data && flush(socket, socket.data),
+      end: halfClosed,
       close: closed,
       error: (socket, thrown) => socket.data?.session.broke(thrown),
     },

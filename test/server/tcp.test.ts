@@ -4,12 +4,39 @@ import { createConnection } from "node:net"
 import { registry } from "../../src/metrics.ts"
 import { ENDING_MS_MAX } from "../../src/server/tcp.ts"
 import { handClock } from "../support/clock.ts"
-import { audio } from "../support/scripted-streams.ts"
+import { answersOnDemand, audio } from "../support/scripted-streams.ts"
 import { serve } from "../support/server.ts"
 import { told } from "../support/told.ts"
 
 const refused = async () =>
   Number(/^xrx_stt_refusals_total\{door="wyoming",reason="full"\} (\d+)$/m.exec(await registry.metrics())?.[1] ?? 0)
+
+/** As a client of Wyoming says it. */
+function utterance(): Buffer {
+  const format = { rate: 16_000, width: 2, channels: 1 }
+  const sound = audio(7)
+  const line = (event: object) => Buffer.from(`${JSON.stringify(event)}\n`)
+  const chunk = line({ type: "audio-chunk", data: format, payload_length: sound.length })
+  return Buffer.concat([line({ type: "audio-start", data: format }), chunk, sound, line({ type: "audio-stop" })])
+}
+
+test("a client that has said all, and says so with its half of the end, gets its words and then the other half", async () => {
+  const { answer, give } = answersOnDemand()
+  const { server, engine, tap } = serve({ wyomingPort: 0 }, { answer })
+  const socket = createConnection({ host: "127.0.0.1", port: server.wyomingPort ?? 0, allowHalfOpen: true })
+  let told = ""
+  socket.on("data", (bytes) => {
+    told += bytes
+  })
+  socket.end(utterance())
+  await engine.nextHeard()
+  // That half comes with the utterance or right behind it.
+  await Bun.sleep(100)
+  give("word 7")
+  await once(socket, "end")
+  expect(told).toContain("word 7")
+  expect(await tap.seen("disconnected")).toMatchObject({ code: 1000, unanswered: 0 })
+})
 
 test("a connection that is refused counts as a refusal", async () => {
   const { server } = serve({ wyomingPort: 0, maxSessions: 0 })
@@ -24,12 +51,7 @@ test("the utterances of a connection are told of, with a link to it", async () =
   const spans = await told(async (tracer) => {
     const { server, tap } = serve({ wyomingPort: 0, tracer })
     const socket = createConnection({ host: "127.0.0.1", port: server.wyomingPort ?? 0 })
-    const format = { rate: 16_000, width: 2, channels: 1 }
-    const sound = audio(7)
-    socket.write(`${JSON.stringify({ type: "audio-start", data: format })}\n`)
-    socket.write(`${JSON.stringify({ type: "audio-chunk", data: format, payload_length: sound.length })}\n`)
-    socket.write(sound)
-    socket.write(`${JSON.stringify({ type: "audio-stop" })}\n`)
+    socket.write(utterance())
     await once(socket, "data")
     socket.end()
     await tap.seen("disconnected")
