@@ -141,7 +141,8 @@ export const canaries = new Counter({
 })
 export const canaryOk = new Gauge({
   name: "xrx_stt_canary_ok",
-  help: "1 while the engine understands a known recording, 0 while it does not or has not yet",
+  help: "1 while the engine understands a known recording, 0 while it does not or has not yet; by engine, and none where no recording is asked for: in the cloud",
+  labelNames: ["engine"],
   registers,
 })
 export const childBytes = new Gauge({

@@ -117,7 +117,7 @@ describe("the server as a process", () => {
     expect((await fetch(new URL("/readyz", http))).status).toBe(200)
     const metrics = await (await fetch(new URL("/metrics", http))).text()
     expect(metrics).toContain('xrx_stt_canaries_total{outcome="understood"} 1\n')
-    expect(metrics).toContain("xrx_stt_canary_ok 1\n")
+    expect(metrics).toContain('xrx_stt_canary_ok{engine="whisper"} 1\n')
   }, 120_000)
 
   test("has Whisper answer with STT_FALLBACK when the cloud is slow, and counts that", async () => {
