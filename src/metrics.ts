@@ -127,11 +127,16 @@ export const fallbacks = new Counter({
   labelNames: ["engine", "to", "reason"],
   registers,
 })
+/** Each sets what it knows when the metrics are read: a state that time alone changes would be told wrong if it were set at events. */
+export const breakerReaders = new Set<() => void>()
 export const breakerState = new Gauge({
   name: "xrx_stt_breaker_state",
   help: "Whether an engine with others behind it is asked: 0 it is, 1 it is tried out, 2 it is left out because it kept failing",
   labelNames: ["engine"],
   registers,
+  collect() {
+    for (const read of breakerReaders) read()
+  },
 })
 export const canaries = new Counter({
   name: "xrx_stt_canaries_total",

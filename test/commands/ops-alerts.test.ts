@@ -37,6 +37,30 @@ const scenes: readonly (readonly [string, Scene])[] = [
       fires: [{ job: "xrx-stt", instance: "a" }],
     },
   ],
+  [
+    "an engine that is left out is told of while others answer in its place",
+    {
+      series: {
+        'xrx_stt_breaker_state{job="xrx-stt",instance="a",engine="groq"}': "0x5 2x40",
+        'xrx_stt_fallbacks_total{job="xrx-stt",instance="a",engine="groq",to="whisper",reason="left_out"}': "0x5 1+3x40",
+      },
+      alert: "SttLeftOut",
+      atMinutes: 30,
+      fires: [{ job: "xrx-stt", instance: "a", engine: "groq" }],
+    },
+  ],
+  [
+    "and no longer when nobody has spoken since, who would have found it well",
+    {
+      series: {
+        'xrx_stt_breaker_state{job="xrx-stt",instance="a",engine="groq"}': "0x5 1x60",
+        'xrx_stt_fallbacks_total{job="xrx-stt",instance="a",engine="groq",to="whisper",reason="left_out"}': "0x5 1x60",
+      },
+      alert: "SttLeftOut",
+      atMinutes: 40,
+      fires: [],
+    },
+  ],
 ]
 
 const promtool = Bun.which("promtool")
