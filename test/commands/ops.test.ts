@@ -130,12 +130,31 @@ describe("the systemd unit", () => {
     expect(readingOf("ExecStart")).toBe("/usr/local/bin/xrx-stt serve")
   })
 
-  test.skipIf(!Bun.which("systemd-analyze"))("is one to systemd itself", async () => {
+  /** What stands there as a comment, and only waits to be wanted. */
+  const wanted = (unit: string) =>
+    unit.replaceAll(/^# ?(?=(?:LoadCredential|Environment|AmbientCapabilities|CapabilityBoundingSet)=)/gm, "")
+
+  test("says how to give it files of root's and a low port, with settings that there are", async () => {
+    const lines = wanted(await print("systemd")).split("\n")
+    const credentials = lines.flatMap((line) => /^LoadCredential=([\w.-]+):\//.exec(line)?.[1] ?? [])
+    const pointed = lines.flatMap((line) => [...(/^Environment=(\w+)=%d\/(.*)$/.exec(line)?.slice(1) ?? [])].join(" "))
+    expect(pointed.filter((pair) => pair !== "")).toEqual([
+      `TLS_CERT ${credentials[0]}`,
+      `TLS_KEY ${credentials[1]}`,
+      `STT_API_KEYS_FILE ${credentials[2]}`,
+    ])
+    // Later lines add to a set of capabilities; an empty one before them clears it.
+    for (const name of ["AmbientCapabilities", "CapabilityBoundingSet"])
+      expect(lines.filter((line) => line.startsWith(`${name}=`)).at(-1)).toBe(`${name}=CAP_NET_BIND_SERVICE`)
+  })
+
+  test.skipIf(!Bun.which("systemd-analyze")).each(["as it is", "with all that it offers"])("is one to systemd itself, %s", async (how) => {
     const folder = await mkdtemp(join(tmpdir(), "xrx-stt-"))
     try {
       const path = join(folder, "xrx-stt.service")
+      const unit = await print("systemd")
       // The program is not installed here.
-      await Bun.write(path, (await print("systemd")).replaceAll("/usr/local/bin/xrx-stt", process.execPath))
+      await Bun.write(path, (how === "as it is" ? unit : wanted(unit)).replaceAll("/usr/local/bin/xrx-stt", process.execPath))
       const { exitCode, stderr } = Bun.spawnSync(["systemd-analyze", "verify", path])
       expect({ exitCode, stderr: stderr.toString() }).toEqual({ exitCode: 0, stderr: "" })
     } finally {
