@@ -115,6 +115,16 @@ export const engineRestarts = new Counter({
   labelNames: ["cause"],
   registers,
 })
+export const enginesWanted = new Gauge({
+  name: "xrx_stt_engines_wanted",
+  help: "Engine processes that there are to be; 0 without Whisper",
+  registers,
+})
+export const enginesReady = new Gauge({
+  name: "xrx_stt_engines_ready",
+  help: "Those of them that have loaded their model and take work, or are at work",
+  registers,
+})
 export const upstreamErrors = new Counter({
   name: "xrx_stt_upstream_errors_total",
   help: "Failures of a cloud provider, by engine and code, retried ones included",

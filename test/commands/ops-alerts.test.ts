@@ -38,6 +38,52 @@ const scenes: readonly (readonly [string, Scene])[] = [
     },
   ],
   [
+    "engines that ended again and again are told of, also those that did before the first look",
+    {
+      series: {
+        'xrx_stt_engine_restarts_total{job="xrx-stt",instance="early",cause="signal"}': "_ 12x30",
+        'xrx_stt_engine_restarts_total{job="xrx-stt",instance="late",cause="timeout"}': "0x3 5x30",
+        'xrx_stt_engine_restarts_total{job="xrx-stt",instance="well",cause="signal"}': "1x30",
+      },
+      alert: "SttEnginesRestart",
+      atMinutes: 8,
+      fires: [
+        { instance: "early", cause: "signal" },
+        { instance: "late", cause: "timeout" },
+      ],
+    },
+  ],
+  [
+    "and long ago no more",
+    {
+      series: { 'xrx_stt_engine_restarts_total{job="xrx-stt",instance="early",cause="signal"}': "_ 12x60" },
+      alert: "SttEnginesRestart",
+      atMinutes: 40,
+      fires: [],
+    },
+  ],
+  [
+    "engines that are given up are told of, also when all are",
+    {
+      series: {
+        'xrx_stt_engines_wanted{job="xrx-stt",instance="a"}': "2x30",
+        'xrx_stt_engines_ready{job="xrx-stt",instance="a"}': "0 1x30",
+        'xrx_stt_engines_wanted{job="xrx-stt",instance="b"}': "2x30",
+        'xrx_stt_engines_ready{job="xrx-stt",instance="b"}': "0x30",
+        'xrx_stt_engines_wanted{job="xrx-stt",instance="loads"}': "2x30",
+        'xrx_stt_engines_ready{job="xrx-stt",instance="loads"}': "0x5 2x30",
+        'xrx_stt_engines_wanted{job="xrx-stt",instance="cloud"}': "0x30",
+        'xrx_stt_engines_ready{job="xrx-stt",instance="cloud"}': "0x30",
+      },
+      alert: "SttEnginesMissing",
+      atMinutes: 20,
+      fires: [
+        { job: "xrx-stt", instance: "a" },
+        { job: "xrx-stt", instance: "b" },
+      ],
+    },
+  ],
+  [
     "an engine that is left out is told of while others answer in its place",
     {
       series: {

@@ -12,6 +12,7 @@ import type { Ending } from "./engine-process.ts"
 import type { Failed, Init, Piece, Result } from "./ipc.ts"
 import { openPlace, type Place } from "./place.ts"
 import { createQueue, type Sharing, type Urgency, type Waiting } from "./queue.ts"
+import { watchStrength } from "./strength.ts"
 
 /** The engines of two tries died of it: a third would take another one down. */
 const TRIES = 2
@@ -79,6 +80,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
     onWaiting: (urgency, count) => piecesWaiting.set({ urgency }, count),
   })
   const company = createCompany(clock, dispatch)
+  const strength = watchStrength(engines)
   let lost: unknown
   let closed = false
 
@@ -129,6 +131,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
       company.close()
       rejectAll(closedError())
       await Promise.all(places.map((place) => place.close()))
+      strength.close()
     },
   }
 
@@ -219,6 +222,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
   }
 
   function onChange() {
+    strength.tell(places.filter(({ state }) => state === "ready").length)
     if (places.some(({ state }) => state === "ready")) {
       for (const waiter of readiness) waiter.resolve()
       readiness.clear()
