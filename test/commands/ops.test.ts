@@ -220,6 +220,44 @@ describe("the configuration of HAProxy", () => {
   })
 })
 
+describe("the Dockerfile", () => {
+  /** What its first stage does, in a folder instead of an image. */
+  async function check(targetArch: string) {
+    const folder = await mkdtemp(join(tmpdir(), "xrx-stt-"))
+    try {
+      const [, script = ""] = /^RUN ((?:.*\\\n)*.*)/m.exec(await print("dockerfile")) ?? []
+      const names = ["xrx-stt-linux-x64", "xrx-stt-linux-arm64"]
+      for (const name of names) await Bun.write(join(folder, name), name)
+      const sums = names.map((name) => `${new Bun.CryptoHasher("sha256").update(name).digest("hex")}  ${name}\n`)
+      await Bun.write(join(folder, "SHA256SUMS"), sums.join(""))
+      const env = { PATH: process.env.PATH, TARGETARCH: targetArch }
+      const { exitCode, stderr } = Bun.spawnSync(["sh", "-c", script.replaceAll("/out/", `${folder}/out/`)], { cwd: folder, env })
+      const program = Bun.file(join(folder, "out/xrx-stt"))
+      return { exitCode, errors: stderr.toString(), program: (await program.exists()) ? await program.text() : null }
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  }
+  const here = `xrx-stt-linux-${process.arch}`
+
+  test.skipIf(process.platform !== "linux")("takes the program for the processor that the image is for", async () => {
+    expect(await check("amd64")).toEqual({ exitCode: 0, errors: "", program: "xrx-stt-linux-x64" })
+    expect(await check("arm64")).toEqual({ exitCode: 0, errors: "", program: "xrx-stt-linux-arm64" })
+  })
+
+  test.skipIf(!Bun.which("dpkg"))("takes the one for this machine where the builder does not say", async () => {
+    expect(await check("")).toEqual({ exitCode: 0, errors: "", program: here })
+  })
+
+  test.skipIf(process.platform !== "linux")("says what is missing", async () => {
+    expect(await check("riscv64")).toEqual({
+      exitCode: 1,
+      errors: "SHA256SUMS names no xrx-stt-linux-riscv64: this is not the folder of a release for that processor\n",
+      program: null,
+    })
+  })
+})
+
 describe("the installer", () => {
   const NAME = `xrx-stt-linux-${process.arch}`
   const hash = (text: string) => new Bun.CryptoHasher("sha256").update(text).digest("hex")
