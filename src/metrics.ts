@@ -115,6 +115,16 @@ export const engineRestarts = new Counter({
   labelNames: ["cause"],
   registers,
 })
+export const enginesWanted = new Gauge({
+  name: "xrx_stt_engines_wanted",
+  help: "Engine processes that there are to be; 0 without Whisper",
+  registers,
+})
+export const enginesReady = new Gauge({
+  name: "xrx_stt_engines_ready",
+  help: "Those of them that have loaded their model and take work, or are at work",
+  registers,
+})
 export const upstreamErrors = new Counter({
   name: "xrx_stt_upstream_errors_total",
   help: "Failures of a cloud provider, by engine and code, retried ones included",
@@ -127,11 +137,16 @@ export const fallbacks = new Counter({
   labelNames: ["engine", "to", "reason"],
   registers,
 })
+/** Each sets what it knows when the metrics are read: a state that time alone changes would be told wrong if it were set at events. */
+export const breakerReaders = new Set<() => void>()
 export const breakerState = new Gauge({
   name: "xrx_stt_breaker_state",
   help: "Whether an engine with others behind it is asked: 0 it is, 1 it is tried out, 2 it is left out because it kept failing",
   labelNames: ["engine"],
   registers,
+  collect() {
+    for (const read of breakerReaders) read()
+  },
 })
 export const canaries = new Counter({
   name: "xrx_stt_canaries_total",
@@ -141,7 +156,8 @@ export const canaries = new Counter({
 })
 export const canaryOk = new Gauge({
   name: "xrx_stt_canary_ok",
-  help: "1 while the engine understands a known recording, 0 while it does not or has not yet",
+  help: "1 while the engine understands a known recording, 0 while it does not or has not yet; by engine, and none where no recording is asked for: in the cloud",
+  labelNames: ["engine"],
   registers,
 })
 export const childBytes = new Gauge({

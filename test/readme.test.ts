@@ -56,6 +56,12 @@ function snippet(language: string, mode: Mode): string {
 }
 
 describe("README", () => {
+  test("has nothing right above a table, which would draw it into the text", () => {
+    const lines = readme.replaceAll(/^```.*?^```$/gms, "").split("\n")
+    const above = lines.filter((line, index) => !line.startsWith("|") && lines[index + 1]?.startsWith("|"))
+    expect(above.filter((line) => line !== "" && !line.startsWith("<!--"))).toEqual([])
+  })
+
   test("holds the table of settings as the schema prints it", () => {
     const [, table] = /<!-- settings:.*? -->\n(.*?)\n<!-- \/settings -->/s.exec(readme) ?? []
     expect(table).toBe(settingsTable())

@@ -8,7 +8,7 @@
 import { msFromSamples } from "../audio/pcm.ts"
 import { type Clock, realClock } from "../clock.ts"
 import type { Log } from "../log.ts"
-import { breakerState, fallbacks, queueWaiting } from "../metrics.ts"
+import { breakerReaders, breakerState, fallbacks, queueWaiting } from "../metrics.ts"
 import { createPermits, type Permits } from "../permits.ts"
 import { LONG_SAMPLES } from "../speech/finals.ts"
 import type { Transcript } from "../speech/transcript.ts"
@@ -50,6 +50,11 @@ export function createFallback({ candidates, waitingMax, clock = realClock, log 
   const seats = candidates.map((candidate, index) => seated(candidate, index > 0))
   const closing = new AbortController()
   const [{ transcriber: first }] = candidates
+  breakerReaders.add(tellStates)
+
+  function tellStates() {
+    for (const { transcriber, breaker } of seats) breakerState.set({ engine: transcriber.name }, STATE_NUMBERS[breaker.state])
+  }
 
   function seated(candidate: Candidate, withPermits: boolean): Seat {
     const { name: engine, concurrency: atOnce } = candidate.transcriber
@@ -57,12 +62,10 @@ export function createFallback({ candidates, waitingMax, clock = realClock, log 
     const breaker = createBreaker({
       clock,
       onChange(state, code, openMs) {
-        breakerState.set({ engine }, STATE_NUMBERS[state])
         if (state === "open") log.warn("engine left out", { engine, code, openMs })
         else if (state === "closed") log.info("engine is back", { engine })
       },
     })
-    breakerState.set({ engine }, STATE_NUMBERS.closed)
     const permits = withPermits ? createPermits({ atOnce, waitingMax, onWaiting }) : null
     const seat: Seat = { ...candidate, breaker, permits, loaded: false }
     const load = () => {
@@ -167,6 +170,8 @@ export function createFallback({ candidates, waitingMax, clock = realClock, log 
     },
     async close() {
       closing.abort()
+      breakerReaders.delete(tellStates)
+      for (const { transcriber } of seats) breakerState.remove({ engine: transcriber.name })
       await Promise.all(seats.map(({ transcriber }) => transcriber.close()))
     },
   }

@@ -45,6 +45,7 @@ export function startCanary({ transcriber, permits, samples, language, isUnderst
   const first = Promise.withResolvers<void>()
   let failures = 0
   let cancelNext = () => {}
+  canaryOk.set({ engine: transcriber.name }, 0)
   transcriber.ready().then(look, () => {})
 
   async function look() {
@@ -67,7 +68,7 @@ export function startCanary({ transcriber, permits, samples, language, isUnderst
     } else if (failures >= FAILURES_MAX) {
       whyNot = `a known recording is not understood: ${outcome}`
     }
-    canaryOk.set(whyNot === undefined ? 1 : 0)
+    canaryOk.set({ engine: transcriber.name }, whyNot === undefined ? 1 : 0)
     if (failures > 0) log.warn("canary failed", { engine: transcriber.name, outcome, failures })
     else if (was !== undefined) log.info("canary understood", { engine: transcriber.name })
   }
@@ -106,6 +107,7 @@ export function startCanary({ transcriber, permits, samples, language, isUnderst
     close() {
       closing.abort()
       cancelNext()
+      canaryOk.remove({ engine: transcriber.name })
     },
   }
 }

@@ -123,7 +123,8 @@ export function startServer(options: ServerOptions): RunningServer {
   }
 
   async function readyz(): Promise<Response> {
-    const why = (whyNobody() ?? admission.whyFull())?.message ?? (await readiness.whyNot()) ?? options.canary?.whyNot
+    // Full is said last: then all else is well, and requests are answered.
+    const why = whyNobody()?.message ?? (await readiness.whyNot()) ?? options.canary?.whyNot ?? admission.whyFull()?.message
     return why === undefined ? line(200, "ok") : line(503, `not ready: ${why}`)
   }
 

@@ -130,12 +130,31 @@ describe("the systemd unit", () => {
     expect(readingOf("ExecStart")).toBe("/usr/local/bin/xrx-stt serve")
   })
 
-  test.skipIf(!Bun.which("systemd-analyze"))("is one to systemd itself", async () => {
+  /** What stands there as a comment, and only waits to be wanted. */
+  const wanted = (unit: string) =>
+    unit.replaceAll(/^# ?(?=(?:LoadCredential|Environment|AmbientCapabilities|CapabilityBoundingSet)=)/gm, "")
+
+  test("says how to give it files of root's and a low port, with settings that there are", async () => {
+    const lines = wanted(await print("systemd")).split("\n")
+    const credentials = lines.flatMap((line) => /^LoadCredential=([\w.-]+):\//.exec(line)?.[1] ?? [])
+    const pointed = lines.flatMap((line) => [...(/^Environment=(\w+)=%d\/(.*)$/.exec(line)?.slice(1) ?? [])].join(" "))
+    expect(pointed.filter((pair) => pair !== "")).toEqual([
+      `TLS_CERT ${credentials[0]}`,
+      `TLS_KEY ${credentials[1]}`,
+      `STT_API_KEYS_FILE ${credentials[2]}`,
+    ])
+    // Later lines add to a set of capabilities; an empty one before them clears it.
+    for (const name of ["AmbientCapabilities", "CapabilityBoundingSet"])
+      expect(lines.filter((line) => line.startsWith(`${name}=`)).at(-1)).toBe(`${name}=CAP_NET_BIND_SERVICE`)
+  })
+
+  test.skipIf(!Bun.which("systemd-analyze")).each(["as it is", "with all that it offers"])("is one to systemd itself, %s", async (how) => {
     const folder = await mkdtemp(join(tmpdir(), "xrx-stt-"))
     try {
       const path = join(folder, "xrx-stt.service")
+      const unit = await print("systemd")
       // The program is not installed here.
-      await Bun.write(path, (await print("systemd")).replaceAll("/usr/local/bin/xrx-stt", process.execPath))
+      await Bun.write(path, (how === "as it is" ? unit : wanted(unit)).replaceAll("/usr/local/bin/xrx-stt", process.execPath))
       const { exitCode, stderr } = Bun.spawnSync(["systemd-analyze", "verify", path])
       expect({ exitCode, stderr: stderr.toString() }).toEqual({ exitCode: 0, stderr: "" })
     } finally {
@@ -176,11 +195,13 @@ describe("the Kubernetes manifests", () => {
     expect(container.livenessProbe.httpGet.path).toBe("/healthz")
   })
 
-  test("scale on a metric that there is, and never take two pods at once", async () => {
-    const { metrics } = (await specOf("HorizontalPodAutoscaler")) as { metrics: { pods?: { metric: { name: string } } }[] }
-    const names = metrics.flatMap(({ pods }) => (pods ? [pods.metric.name] : []))
-    expect(names).toHaveLength(1)
-    expect(strange(names[0] ?? "")).toEqual([])
+  test("leave the number of pods to the scaling, which rests on what every cluster has, and never take two pods at once", async () => {
+    expect(await specOf("Deployment")).not.toHaveProperty("replicas")
+    const { metrics, minReplicas } = (await specOf("HorizontalPodAutoscaler")) as { metrics: { type: string }[]; minReplicas: number }
+    expect(metrics.map(({ type }) => type)).toEqual(["Resource"])
+    expect(minReplicas).toBeGreaterThan(1)
+    const [, more = ""] = /^ *# +metric: \{ name: (\w+) \}$/m.exec(await print("kubernetes")) ?? []
+    expect(strange(more)).toEqual([])
     expect(await specOf("PodDisruptionBudget")).toMatchObject({ maxUnavailable: 1 })
   })
 })
@@ -196,6 +217,44 @@ describe("the configuration of HAProxy", () => {
     const config = `${await print("haproxy")}\n`
     const { exitCode, stderr } = Bun.spawnSync(["haproxy", "-q", "-c", "-f", "/dev/stdin"], { stdin: new TextEncoder().encode(config) })
     expect({ exitCode, stderr: stderr.toString() }).toEqual({ exitCode: 0, stderr: "" })
+  })
+})
+
+describe("the Dockerfile", () => {
+  /** What its first stage does, in a folder instead of an image. */
+  async function check(targetArch: string) {
+    const folder = await mkdtemp(join(tmpdir(), "xrx-stt-"))
+    try {
+      const [, script = ""] = /^RUN ((?:.*\\\n)*.*)/m.exec(await print("dockerfile")) ?? []
+      const names = ["xrx-stt-linux-x64", "xrx-stt-linux-arm64"]
+      for (const name of names) await Bun.write(join(folder, name), name)
+      const sums = names.map((name) => `${new Bun.CryptoHasher("sha256").update(name).digest("hex")}  ${name}\n`)
+      await Bun.write(join(folder, "SHA256SUMS"), sums.join(""))
+      const env = { PATH: process.env.PATH, TARGETARCH: targetArch }
+      const { exitCode, stderr } = Bun.spawnSync(["sh", "-c", script.replaceAll("/out/", `${folder}/out/`)], { cwd: folder, env })
+      const program = Bun.file(join(folder, "out/xrx-stt"))
+      return { exitCode, errors: stderr.toString(), program: (await program.exists()) ? await program.text() : null }
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  }
+  const here = `xrx-stt-linux-${process.arch}`
+
+  test.skipIf(process.platform !== "linux")("takes the program for the processor that the image is for", async () => {
+    expect(await check("amd64")).toEqual({ exitCode: 0, errors: "", program: "xrx-stt-linux-x64" })
+    expect(await check("arm64")).toEqual({ exitCode: 0, errors: "", program: "xrx-stt-linux-arm64" })
+  })
+
+  test.skipIf(!Bun.which("dpkg"))("takes the one for this machine where the builder does not say", async () => {
+    expect(await check("")).toEqual({ exitCode: 0, errors: "", program: here })
+  })
+
+  test.skipIf(process.platform !== "linux")("says what is missing", async () => {
+    expect(await check("riscv64")).toEqual({
+      exitCode: 1,
+      errors: "SHA256SUMS names no xrx-stt-linux-riscv64: this is not the folder of a release for that processor\n",
+      program: null,
+    })
   })
 })
 

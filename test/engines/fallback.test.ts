@@ -234,6 +234,17 @@ describe("an engine that keeps failing", () => {
     expect(await stateOf("first")).toBe(2)
   })
 
+  test("is told as one to be tried out once its time is over, also while nobody speaks, and no longer after the end", async () => {
+    const dead = startGroqUpstream(() => refusal(404, {}))
+    const { ask, clock, whole } = calling(groqAt(dead, "first"), groqAt(saying("next"), "next"))
+    for (let asked = 0; asked < FAILURES_TO_OPEN; asked++) await ask()
+    expect(await stateOf("first")).toBe(2)
+    await clock.advance(OPEN_MS)
+    expect(await stateOf("first")).toBe(1)
+    await whole.close()
+    expect(await stateOf("first")).toBeUndefined()
+  })
+
   test("is left out at once for as long as it asks", async () => {
     const limited = startGroqUpstream(() => refusal(429, {}, { "retry-after": "20" }))
     const { ask, tap } = calling(groqAt(limited, "first"), groqAt(saying("next"), "next"))

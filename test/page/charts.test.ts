@@ -41,6 +41,14 @@ test("what lies beyond the last bound is told as the last bound", () => {
   expect(quantile(lookAt(0, ""), after, "h", 0.95)).toBe(0.1)
 })
 
+test("causes that never were have no line of their own", () => {
+  const restarts = CHARTS.find(({ title }) => title.startsWith("Engine restarts"))
+  const look = (signals: number) =>
+    lookAt(1, `xrx_stt_engine_restarts_total{cause="exit"} 0\nxrx_stt_engine_restarts_total{cause="signal"} ${signals}\n`)
+  expect(restarts?.lines([look(0)]).map(({ name }) => name)).toEqual([""])
+  expect(restarts?.lines([look(2)]).map(({ name }) => name)).toEqual(["signal"])
+})
+
 test("every chart reads the metrics that a real server has", async () => {
   const { server } = serve({ mode: "frames" })
   const look = async (atMs: number) => lookAt(atMs, await (await fetch(new URL("/metrics", server.url))).text())

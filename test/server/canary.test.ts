@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { getEventListeners } from "node:events"
 import { EngineError, type Transcriber } from "../../src/engines/engine.ts"
-import { canaries, canaryOk } from "../../src/metrics.ts"
+import { canaries, canaryOk, registry } from "../../src/metrics.ts"
 import { createPermits, type Permits } from "../../src/permits.ts"
 import { CANARY_AGAIN_MS, CANARY_DEADLINE_MS, CANARY_EVERY_MS, type Canary, startCanary } from "../../src/server/canary.ts"
 import { type HandClock, handClock } from "../support/clock.ts"
@@ -68,6 +68,15 @@ describe("a canary", () => {
     expect(canary.whyNot).toBeUndefined()
     await canary.understood
     expect((await canaryOk.get()).values[0]?.value).toBe(1)
+  })
+
+  test("is told of from its start to its end, so that a server without one is not taken for deaf", async () => {
+    const told = async () => (await registry.metrics()).split("\n").filter((line) => line.startsWith("xrx_stt_canary_ok"))
+    expect(await told()).toEqual(['xrx_stt_canary_ok{engine="scripted"} 0'])
+    await load()
+    expect(await told()).toEqual(['xrx_stt_canary_ok{engine="scripted"} 1'])
+    canary.close()
+    expect(await told()).toEqual([])
   })
 
   test("is asked for again after half a minute, and so on", async () => {

@@ -130,7 +130,7 @@ const ROWS: readonly Row[] = [
     panels: [
       {
         title: "A known recording is understood",
-        meaning: "1: yes. 0: not, or not yet",
+        meaning: "1: yes. 0: not, or not yet. Nothing in the cloud, where none is asked for",
         unit: "none",
         lines: { "{{instance}}": sum("xrx_stt_canary_ok", "instance") },
       },
@@ -238,7 +238,7 @@ export function grafanaDashboard(): string {
           label: "Instance",
           type: "query",
           datasource: DATA_SOURCE,
-          query: "label_values(xrx_stt_canary_ok, instance)",
+          query: "label_values(xrx_stt_speakers, instance)",
           refresh: 2,
           multi: true,
           includeAll: true,

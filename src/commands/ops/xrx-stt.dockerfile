@@ -2,11 +2,15 @@
 # Nothing in the image but glibc, the C++ library, certificates and the program: no shell, no package manager, no root.
 # There is no HEALTHCHECK, which would need a second program: whoever runs it asks /readyz, as Kubernetes does.
 FROM debian:12-slim AS checked
+# Set by BuildKit; builders without it build for this machine.
 ARG TARGETARCH
 WORKDIR /release
 COPY SHA256SUMS xrx-stt-linux-* ./
-RUN case "$TARGETARCH" in amd64) name=xrx-stt-linux-x64 ;; *) name="xrx-stt-linux-$TARGETARCH" ;; esac \
- && grep "  $name\$" SHA256SUMS > wanted && sha256sum --check --strict wanted \
+RUN arch="${TARGETARCH:-$(dpkg --print-architecture)}" \
+ && case "$arch" in amd64) name=xrx-stt-linux-x64 ;; *) name="xrx-stt-linux-$arch" ;; esac \
+ && { grep "  $name\$" SHA256SUMS > wanted \
+   || { echo "SHA256SUMS names no $name: this is not the folder of a release for that processor" >&2; exit 1; }; } \
+ && sha256sum --check --strict wanted \
  && install -D -m 0755 "$name" /out/xrx-stt && mkdir -m 0700 /out/cache
 
 FROM gcr.io/distroless/cc-debian12:nonroot

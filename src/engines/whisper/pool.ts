@@ -13,6 +13,7 @@ import type { Ending } from "./engine-process.ts"
 import type { Failed, Init, Piece, Result } from "./ipc.ts"
 import { openPlace, type Place } from "./place.ts"
 import { createQueue, type Sharing, type Urgency, type Waiting } from "./queue.ts"
+import { watchStrength } from "./strength.ts"
 
 /** The engines of two tries died of it: a third would take another one down. */
 const TRIES = 2
@@ -85,6 +86,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
     onWaiting: (urgency, count) => piecesWaiting.set({ urgency }, count),
   })
   const company = createCompany(clock, dispatch)
+  const strength = watchStrength(engines)
   let lost: unknown
   let closed = false
 
@@ -140,6 +142,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
       company.close()
       rejectAll(closedError())
       await Promise.all(places.map((place) => place.close()))
+      strength.close()
     },
   }
 
@@ -239,6 +242,7 @@ export function createPool({ init, engines, command, env, clock, log }: PoolOpti
   }
 
   function onChange() {
+    strength.tell(places.filter(({ state }) => state === "ready").length)
     if (places.some(({ state }) => state === "ready")) {
       for (const waiter of readiness) waiter.resolve()
       readiness.clear()

@@ -81,7 +81,8 @@ function perMinute(title: string, name: string, label: string, absent: "zero" | 
     least: 10,
     lines(looks) {
       const last = looks.at(-1)
-      const keys = last ? [...byLabel(last, name, label).keys()].sort() : []
+      const counts = last ? [...byLabel(last, name, label)] : []
+      const keys = counts.flatMap(([key, count]) => (count > 0 ? [key] : [])).sort()
       const line = (key: string) => ({
         name: key,
         values: windows(looks, (before, after) => 60 * rate(before, after, name, { [label]: key })),

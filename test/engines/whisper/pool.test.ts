@@ -6,7 +6,7 @@ import { realClock } from "../../../src/clock.ts"
 import { EngineError } from "../../../src/engines/engine.ts"
 import type { Init } from "../../../src/engines/whisper/ipc.ts"
 import { createPool, type PieceToRecognise, type Pool, type PoolOptions } from "../../../src/engines/whisper/pool.ts"
-import { engineRestarts, interimsDropped } from "../../../src/metrics.ts"
+import { engineRestarts, enginesReady, interimsDropped, registry } from "../../../src/metrics.ts"
 import { handClock } from "../../support/clock.ts"
 import { tapLog } from "../../support/log.ts"
 import { told, treeOf } from "../../support/told.ts"
@@ -578,6 +578,40 @@ describe("loading", () => {
     await pool.ready()
     await tap.seen("engine process given up")
     expect(await say("echo")).toBe("0")
+  })
+
+  test("how many engines are ready, of how many, is told until they are closed", async () => {
+    const told = async () =>
+      (await registry.metrics())
+        .split("\n")
+        .filter((line) => /^xrx_stt_engines_/.test(line))
+        .map((line) => line.replace("xrx_stt_engines_", ""))
+    const { pool, tap } = open({ load: "refuse but first", engines: 2 })
+    expect(await told()).toEqual(["wanted 2", "ready 0"])
+    await pool.ready()
+    await tap.seen("engine process given up")
+    expect(await told()).toEqual(["wanted 2", "ready 1"])
+    await pool.close()
+    expect(await told()).toEqual(["wanted 0", "ready 0"])
+  })
+
+  test("an engine that works no longer is not ready", async () => {
+    const { pool, say, tap } = open({ engines: 2 })
+    const ready = async () => (await enginesReady.get()).values[0]?.value
+    await tap.seen(READY, 2)
+    await pool.ready()
+    expect(await ready()).toBe(2)
+    const dead = failure(say("die"))
+    await tap.seen(ENDED)
+    await turn()
+    expect(await ready()).toBe(1)
+    await dead
+  })
+
+  test("restarts are told for every cause from the beginning", async () => {
+    open()
+    const causes = (await engineRestarts.get()).values.map(({ labels }) => labels.cause)
+    expect(causes).toEqual(expect.arrayContaining(["exit", "signal", "timeout", "cancel", "refused", "spawn", "recycled"]))
   })
 
   test("an engine that dies while it loads gets four tries", async () => {
