@@ -66,13 +66,11 @@ export const COMING_MS = 1_000
 
 /**
  * Of those who may speak, so many may come in that time with whole utterances, or so few at least: with 7 s of speech each at
- * once, a machine that follows them all answers a quarter within a second.
+ * once, a machine that follows them all answers a quarter within a second. Nor may any come behind more utterances than that, of
+ * those who are here and never pause.
  */
 const COMING_SHARE = 4
 const COMING_MIN = 9
-
-/** Nor may any come behind so many times that: those who are here never pause, and keep the engines busy. */
-const BEHIND_TIMES = 2
 
 /** After which a refused client may try again. */
 const RETRY_AFTER_SECONDS = COMING_MS / 1000
@@ -120,7 +118,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     const coming = Math.max(COMING_MIN, Math.ceil(most / COMING_SHARE))
     if (countComing() >= shareOf(client)(coming)) return full(`${coming} newcomers a second are what this machine can answer`)
     const before = ahead(ownerOf(client))
-    return before < coming * BEHIND_TIMES ? undefined : full(`${before} utterances are to be heard before`)
+    return before < coming ? undefined : full(`${before} utterances are to be heard before`)
   }
 
   function whyTooMany(share: (max: number) => number): Refusal | undefined {
