@@ -36,7 +36,8 @@ export function svgOf(all: readonly Series[]): string {
   const panels = all.map((series, at) => `<g transform="translate(0 ${at * PANEL_HEIGHT})">${panel(series)}</g>`)
   const height = all.length * PANEL_HEIGHT
   const head = `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="12">`
-  return `${head}\n<rect width="100%" height="100%" fill="white"/>\n${panels.join("\n")}\n</svg>\n`
+  const title = `<title>${all.map((series) => series.title).join(", ")} over time</title>`
+  return `${head}\n${title}\n<rect width="100%" height="100%" fill="white"/>\n${panels.join("\n")}\n</svg>\n`
 }
 
 function panel(series: Series): string {
