@@ -65,6 +65,8 @@ type Socket = Bun.Socket<Client | undefined>
 export function listenTcp(options: TcpOptions): TcpConnections {
   const { door, defaults, engine, whyNot, admission, tracer, reusePort = false, clock = realClock, unixNow, log } = options
   const clients = new Map<Socket, Client>()
+  /** Those who got their refusal and have not gone yet: each with what calls its end off. */
+  const refused = new Map<Socket, () => void>()
 
   function open(socket: Socket) {
     // No proxy writes here whom it saw, and nobody can show a key.
@@ -74,6 +76,8 @@ export function listenTcp(options: TcpOptions): TcpConnections {
       refusals.inc({ door: door.name, reason: refusal.reason })
       log.info("refused", { reason: refusal.reason, address: asker.address })
       socket.end(door.refuse(refusal))
+      const cancel = clock.after(ENDING_MS_MAX, () => socket.terminate())
+      refused.set(socket, cancel)
       return
     }
     const id = randomUUID()
@@ -123,7 +127,10 @@ export function listenTcp(options: TcpOptions): TcpConnections {
     const client = clients.get(socket)
     if (!client || client.ending) return
     client.ending = { code, reason }
-    client.cancelDeadline = clock.after(ENDING_MS_MAX, () => cut(socket, "client does not take its last words"))
+    client.cancelDeadline = clock.after(ENDING_MS_MAX, () => {
+      if (client.unsent.length > 0) cut(socket, "client does not take its last words")
+      else socket.terminate()
+    })
     flush(socket, client)
   }
 
@@ -141,6 +148,8 @@ export function listenTcp(options: TcpOptions): TcpConnections {
   }
 
   function closed(socket: Socket) {
+    refused.get(socket)?.()
+    refused.delete(socket)
     const client = clients.get(socket)
     if (!client) return
     clients.delete(socket)
@@ -187,6 +196,9 @@ export function listenTcp(options: TcpOptions): TcpConnections {
       if (reusePort) listener.stop()
       return drainAll([...clients].map(leaving), { deadlineMs, clock })
     },
-    stop: () => listener.stop(true),
+    stop() {
+      for (const cancel of refused.values()) cancel()
+      listener.stop(true)
+    },
   }
 }

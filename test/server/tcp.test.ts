@@ -38,6 +38,26 @@ test("a client that has said all, and says so with its half of the end, gets its
   expect(await tap.seen("disconnected")).toMatchObject({ code: 1000, unanswered: 0 })
 })
 
+test("whoever keeps its half open after the end is cut off: refused, or served", async () => {
+  const clock = handClock()
+  const { server, tap } = serve({ wyomingPort: 0, maxSessions: 1, clock })
+  const connected = () => createConnection({ host: "127.0.0.1", port: server.wyomingPort ?? 0, allowHalfOpen: true })
+  const served = connected()
+  await tap.seen("connected")
+  const turnedAway = connected()
+  await tap.seen("refused")
+  served.write("no event\n")
+  for (const socket of [served, turnedAway]) {
+    const gone = new Promise((resolve) => socket.resume().on("error", resolve).on("close", resolve))
+    await once(socket, "end")
+    await clock.advance(ENDING_MS_MAX)
+    socket.write("still here")
+    await gone
+  }
+  expect(await tap.seen("disconnected")).toMatchObject({ code: expect.any(Number) })
+  expect(clock.waiting).toBe(0)
+})
+
 test("a connection that is refused counts as a refusal", async () => {
   const { server } = serve({ wyomingPort: 0, maxSessions: 0 })
   const before = await refused()
